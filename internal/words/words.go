@@ -1,0 +1,110 @@
+// Package words makes English sentences of reasons, for the CLI, the log and
+// clients that do not know a code. The page has its own catalogues in the
+// reader's language. A code without an entry is rendered as it is, so that
+// nothing is ever hidden.
+package words
+
+import (
+	"strings"
+
+	"github.com/penstock-cd/penstock/internal/deploy"
+)
+
+// Sentence renders a reason. {name} in an entry is replaced by the argument;
+// a part in [ ] is left out when one of its arguments is missing or empty.
+func Sentence(r deploy.Reason) string {
+	if r.IsZero() {
+		return ""
+	}
+	entry, ok := sentences[r.Code]
+	if !ok {
+		return r.String()
+	}
+	return fill(entry, r.Args)
+}
+
+// Known reports whether there is a sentence for a code.
+func Known(code string) bool {
+	_, ok := sentences[code]
+	return ok
+}
+
+func fill(entry string, args map[string]string) string {
+	var b strings.Builder
+	for entry != "" {
+		open := strings.IndexByte(entry, '[')
+		if open < 0 {
+			s, _ := replace(entry, args)
+			b.WriteString(s)
+			break
+		}
+		s, _ := replace(entry[:open], args)
+		b.WriteString(s)
+		end := strings.IndexByte(entry[open:], ']')
+		if end < 0 {
+			b.WriteString(entry[open:])
+			break
+		}
+		if s, complete := replace(entry[open+1:open+end], args); complete {
+			b.WriteString(s)
+		}
+		entry = entry[open+end+1:]
+	}
+	return b.String()
+}
+
+func replace(s string, args map[string]string) (out string, complete bool) {
+	complete = true
+	var b strings.Builder
+	for s != "" {
+		i := strings.IndexByte(s, '{')
+		j := strings.IndexByte(s, '}')
+		if i < 0 || j < i {
+			b.WriteString(s)
+			break
+		}
+		b.WriteString(s[:i])
+		v := args[s[i+1:j]]
+		complete = complete && v != ""
+		b.WriteString(v)
+		s = s[j+1:]
+	}
+	return b.String(), complete
+}
+
+var sentences = map[string]string{
+	deploy.ReasonUserCommand:       "asked for[ by {by}]",
+	deploy.ReasonCommit:            "the commit touches {path}",
+	deploy.ReasonNoPipeline:        "quick sync: the file has no pipeline",
+	deploy.ReasonAlwaysPipeline:    "pipeline: planner.alwaysUsePipeline is set",
+	deploy.ReasonFirstDeployment:   "quick sync: nothing is live yet",
+	deploy.ReasonVersionChange:     "pipeline: version {from} → {to}",
+	deploy.ReasonChanges:           "pipeline: {count} changes[: {summary}]",
+	deploy.ReasonNoChanges:         "nothing to do: live is what commit {commit} declares",
+	deploy.ReasonCommitMatcher:     "commitMatcher {pattern} matches the commit message",
+	deploy.ReasonPlanFailed:        "no plan could be made: {detail}",
+	deploy.ReasonStepFailed:        "step {step} of {stage} failed: {detail}",
+	deploy.ReasonStageTimeout:      "stage {stage} did not end within {timeout}",
+	deploy.ReasonTimeout:           "the deployment did not end within {timeout}",
+	deploy.ReasonRollbackTimeout:   "the way back did not end within {timeout}; look at the live state",
+	deploy.ReasonRollbackFailed:    "the way back failed: {detail}",
+	deploy.ReasonApproved:          "approved by {by}[: {note}]",
+	deploy.ReasonRejected:          "rejected by {by}[: {note}]",
+	deploy.ReasonSkippedByPerson:   "skipped by {by}[: {note}]",
+	deploy.ReasonSkipOn:            "skipped: skipOn matches commit {commit}",
+	deploy.ReasonWaited:            "waited {duration}",
+	deploy.ReasonCancelled:         "cancelled by {by}[: {note}]",
+	deploy.ReasonSuperseded:        "superseded by the newer deployment {by}",
+	deploy.ReasonBreach:            "the guard found: {detail}",
+	deploy.ReasonForeignChange:     "somebody else changed the route: {detail}",
+	deploy.ReasonHeld:              "held: this state was rolled back in deployment {deployment} (commit {commit}); commit a change or sync by hand",
+	deploy.ReasonClaimed:           "{claim} is being written by deployment {holder}; wait for its end",
+	deploy.ReasonAccountChanged:    "the credentials reach {found}, but the application was deployed to {recorded}; nothing was written",
+	deploy.ReasonNotSettled:        "the live system is not settled: {detail}",
+	deploy.ReasonNoRollback:        "the way back was not taken: {why}",
+	deploy.ReasonUnknownEvent:      "an event of type {type} is not known to this version",
+	deploy.ReasonInactiveStage:     "stage {stage} is not active in this version: {why}",
+	deploy.ReasonDisabled:          "the application is disabled",
+	deploy.ReasonInvalidConfig:     "the configuration cannot be used: {detail}",
+	deploy.ReasonCommitNotTouching: "the commit does not touch the application[ ({why})]",
+}
