@@ -1,0 +1,250 @@
+package storetest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/store"
+)
+
+// table is the model of a collection in one project.
+type table map[string]store.Record
+
+func (m table) clone() table {
+	out := table{}
+	for k, r := range m {
+		out[k] = r
+	}
+	return out
+}
+
+func matches(r store.Record, q store.Query) bool {
+	for name, values := range q.Where {
+		if !slices.Contains(values, r.Index[name]) {
+			return false
+		}
+	}
+	for name, part := range q.Contains {
+		if !strings.Contains(r.Index[name], part) {
+			return false
+		}
+	}
+	for name, limit := range q.NotAfter {
+		if r.Index[name] == "" || r.Index[name] > limit {
+			return false
+		}
+	}
+	return true
+}
+
+// list answers a query from the model.
+func (m table) list(q store.Query) (page []store.Record, total int) {
+	place := func(value, key string) int {
+		if q.OrderBy == "" {
+			return cmp.Compare(key, q.After.Key)
+		}
+		return cmp.Or(cmp.Compare(value, q.After.Value), cmp.Compare(key, q.After.Key))
+	}
+	for _, r := range m {
+		if !matches(r, q) {
+			continue
+		}
+		total++
+		if q.After != nil {
+			if d := place(r.Index[q.OrderBy], r.Key); d == 0 || (d < 0) != q.Desc {
+				continue
+			}
+		}
+		page = append(page, r)
+	}
+	slices.SortFunc(page, func(a, b store.Record) int {
+		d := cmp.Or(cmp.Compare(a.Index[q.OrderBy], b.Index[q.OrderBy]), cmp.Compare(a.Key, b.Key))
+		if q.Desc {
+			return -d
+		}
+		return d
+	})
+	return page[:min(len(page), q.Limit)], total
+}
+
+var (
+	words   = rapid.SampledFrom([]string{"", "a", "b", "ab", "A", "%", "é", "~", "zz"})
+	someKey = rapid.SampledFrom([]string{"1", "2", "3", "4", "a", "B", "é", "a/b"})
+)
+
+func drawRecord(t *rapid.T) store.Record {
+	r := store.Record{Key: someKey.Draw(t, "key"), Index: map[string]string{}}
+	r.Body = rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "body")
+	if rapid.Bool().Draw(t, "long") {
+		r.Body = slices.Repeat(append(r.Body, 'x'), 300)
+	}
+	for _, name := range store.Deployments.Index {
+		r.Index[name] = words.Draw(t, name)
+	}
+	return r
+}
+
+func drawQuery(t *rapid.T) store.Query {
+	col := rapid.SampledFrom(store.Deployments.Index)
+	q := store.Query{Limit: rapid.IntRange(1, 10).Draw(t, "limit"), Desc: rapid.Bool().Draw(t, "desc")}
+	if rapid.Bool().Draw(t, "where") {
+		q.Where = map[string][]string{col.Draw(t, "column"): rapid.SliceOfN(words, 0, 4).Draw(t, "one of")}
+	}
+	if rapid.Bool().Draw(t, "contains") {
+		q.Contains = map[string]string{col.Draw(t, "column"): words.Draw(t, "part")}
+	}
+	if rapid.Bool().Draw(t, "not after") {
+		q.NotAfter = map[string]string{col.Draw(t, "column"): words.Draw(t, "limit")}
+	}
+	if rapid.Bool().Draw(t, "order") {
+		q.OrderBy = col.Draw(t, "column")
+	}
+	if rapid.Bool().Draw(t, "after") {
+		q.After = &store.Cursor{Value: words.Draw(t, "value"), Key: someKey.Draw(t, "key")}
+		if q.OrderBy == "" {
+			q.After.Value = ""
+		}
+	}
+	return q
+}
+
+// recordsAgainstModel runs random transactions, some of which fail, and asks
+// random questions in and after them. One store serves all runs, each in its
+// own project.
+func recordsAgainstModel(t *testing.T, s store.Store) {
+	run := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		run++
+		project, m := fmt.Sprint("p", run), table{}
+		for range rapid.IntRange(1, 4).Draw(rt, "transactions") {
+			next := m.clone()
+			fails := rapid.Bool().Draw(rt, "fails")
+			err := s.Update(t.Context(), project, func(tx store.Tx) error {
+				for range rapid.IntRange(1, 8).Draw(rt, "calls") {
+					changeBoth(rt, tx, next)
+				}
+				ask(rt, tx, next)
+				if fails {
+					return errOwn
+				}
+				return nil
+			})
+			if fails != errors.Is(err, errOwn) {
+				rt.Fatalf("update: %v", err)
+			}
+			if !fails {
+				m = next
+			}
+			if err := s.View(t.Context(), project, func(tx store.Tx) error { ask(rt, tx, m); return nil }); err != nil {
+				rt.Fatal(err)
+			}
+		}
+	})
+}
+
+func changeBoth(t *rapid.T, tx store.Tx, m table) {
+	var err error
+	if rapid.IntRange(0, 3).Draw(t, "change") == 0 {
+		key := someKey.Draw(t, "delete")
+		delete(m, key)
+		err = tx.Delete(store.Deployments, key)
+	} else {
+		r := drawRecord(t)
+		m[r.Key] = r
+		err = tx.Put(store.Deployments, r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ask(t *rapid.T, tx store.Tx, m table) {
+	key := someKey.Draw(t, "get")
+	got, ok, err := tx.Get(store.Deployments, key)
+	want, there := m[key]
+	if err != nil || ok != there {
+		t.Fatalf("get %q: %v, %v, want %v", key, ok, err, there)
+	}
+	diff(t, "get "+key, got, want)
+	q := drawQuery(t)
+	page, total := m.list(q)
+	list, err := tx.List(store.Deployments, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, fmt.Sprintf("list %+v after %+v", q, q.After), list, page)
+	n, err := tx.Count(store.Deployments, q)
+	if err != nil || n != total {
+		t.Fatalf("count %+v = %d, %v, want %d", q, n, err, total)
+	}
+}
+
+func diff[T any](t *rapid.T, what string, got, want T) {
+	if d := gocmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+		t.Fatalf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+// streamsAgainstModel appends to a few streams at right and wrong places.
+func streamsAgainstModel(t *testing.T, s store.Store) {
+	run := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		run++
+		project := fmt.Sprint("p", run)
+		streams, order, stored := map[string]int64{}, []string{}, map[string]bool{}
+		var before int64
+		for range rapid.IntRange(1, 10).Draw(rt, "appends") {
+			id := rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "stream")
+			after := streams[id] + rapid.SampledFrom([]int64{0, 0, 0, 1, 2}).Draw(rt, "off by")
+			if rapid.IntRange(0, 3).Draw(rt, "any length") == 0 {
+				after = store.AnyLength
+			}
+			es := events(rapid.StringMatching(`[a-d]`).Draw(rt, "prefix"), rapid.IntRange(1, 3).Draw(rt, "events"))
+			repeated := slices.ContainsFunc(es, func(e deploy.Event) bool { return stored[e.ID] })
+			err := appendEvents(t.Context(), s, project, deployment(id), after, es)
+			switch {
+			case repeated:
+				if deploy.RefusalOf(err) != deploy.RefusedDuplicate {
+					rt.Fatalf("repeated: %v", err)
+				}
+			case after != store.AnyLength && after != streams[id]:
+				if deploy.CodeOf(err) != deploy.CodeConflict {
+					rt.Fatalf("wrong place: %v", err)
+				}
+			case err != nil:
+				rt.Fatal(err)
+			default:
+				streams[id] += int64(len(es))
+				for _, e := range es {
+					stored[e.ID] = true
+					order = append(order, e.ID)
+				}
+			}
+		}
+		err := s.View(t.Context(), project, func(tx store.Tx) error {
+			all, newest, err := tx.Since(0, 1000)
+			var ids []string
+			for _, e := range all {
+				if e.Pos <= before || e.Pos > newest {
+					rt.Fatalf("position %d after %d, newest %d", e.Pos, before, newest)
+				}
+				before = e.Pos
+				ids = append(ids, e.ID)
+			}
+			diff(rt, "ids", ids, order)
+			return err
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
