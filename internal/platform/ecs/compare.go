@@ -1,0 +1,99 @@
+package ecs
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/penstock-cd/penstock/internal/change"
+	"github.com/penstock-cd/penstock/internal/platform"
+)
+
+// diffOptions say how two views are compared: environment values, secrets in log options and the like are never shown.
+func diffOptions() change.Options {
+	return change.Options{
+		Keys: map[string]string{"**.containerDefinitions": "name", "**.environment": "name", "**.secrets": "name", "**.volumes": "name", "**.mountPoints": "containerPath"},
+		Sensitive: []string{"**.environment.*.value", "**.repositoryCredentials.**", "**.logConfiguration.options.*", "**.dockerLabels.*",
+			"**.proxyConfiguration.properties.*.value"},
+	}
+}
+
+// Compare implements platform.Platform. Two desired states are compared whole, two live states by effect. Desired against
+// live is drift: what an autoscaler owns, what AWS fills in and what no deployment could change are left out, and a field
+// that was removed from the file but lives on is drift too.
+func (*Platform) Compare(from, to platform.State) (change.Changes, error) {
+	a, err := side(from)
+	if err != nil {
+		return change.Changes{}, err
+	}
+	b, err := side(to)
+	if err != nil {
+		return change.Changes{}, err
+	}
+	switch {
+	case a.desired != nil && b.live != nil:
+		want, have := driftViews(a.desired, b.live)
+		return change.Diff(want, have, diffOptions()), nil
+	case a.live != nil && b.desired != nil:
+		want, have := driftViews(b.desired, a.live)
+		return change.Diff(have, want, diffOptions()), nil
+	case a.desired != nil && b.desired != nil:
+		return change.Diff(desiredView(a.desired), desiredView(b.desired), diffOptions()), nil
+	case a.live != nil && b.live != nil:
+		return change.Diff(liveView(a.live), liveView(b.live), diffOptions()), nil
+	}
+	return change.Changes{}, fmt.Errorf("compare: each side needs exactly one state")
+}
+
+type sides struct {
+	desired *desired
+	live    *snapshot
+}
+
+func side(s platform.State) (out sides, err error) {
+	if s.Desired != nil {
+		out.desired, err = decodeBody[desired]("desired state", s.Desired.Body)
+	} else if s.Live != nil {
+		out.live, err = decodeBody[snapshot]("live state", s.Live.Body)
+	}
+	return out, err
+}
+
+// driftViews bring both sides to what can be compared and changed.
+func driftViews(d *desired, s *snapshot) (want, have object) {
+	want = object{"taskDefinition": taskView(d.Task)}
+	have = object{}
+	if d.Standalone != nil {
+		if s.Latest != nil {
+			have["taskDefinition"] = taskView(s.Latest.Content)
+		}
+		return want, have
+	}
+	want["service"] = serviceView(d.Service, d.Tags)
+	want["placement"] = shapeView(d.shape(d.Primary))
+	if s.Service == nil {
+		return want, have
+	}
+	live := serviceView(s.Service.Fields, s.Service.Tags)
+	have["service"] = live
+	if d.Count > s.Service.Count {
+		want["service"].(object)["desiredCount"] = json.Number(strconv.Itoa(d.Count))
+		live["desiredCount"] = json.Number(strconv.Itoa(s.Service.Count))
+	}
+	if t := s.primary(); t != nil {
+		have["taskDefinition"] = taskView(s.Revisions[t.Revision].Content)
+		shape := shapeView(t.Shape)
+		if v := d.Shape.PlatformVersion; v == "" || v == "LATEST" {
+			delete(shape, "platformVersion") // AWS shows what LATEST was resolved to
+		}
+		have["placement"] = shape
+	}
+	if arn := d.canaryARN(); arn != "" {
+		for _, r := range s.Routes {
+			if mentions(r.Actions, d.primaryARN()) && share(r.Actions, arn) > 0 {
+				have["traffic"] = object{r.ARN: fmt.Sprintf("%.4g %% to the canary group", share(r.Actions, arn))}
+			}
+		}
+	}
+	return want, have
+}

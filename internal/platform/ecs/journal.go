@@ -1,0 +1,56 @@
+package ecs
+
+import (
+	"time"
+)
+
+// Journal keys, beside the undo ledger. Their values are the types below.
+const (
+	keyRevision  = "ecs/revision"
+	keyWeights   = "ecs/weights"
+	keyCount     = "ecs/count"
+	keyTask      = "ecs/task"
+	keyVerify    = "ecs/verify-since"
+	keySet       = "ecs/set/"       // + role
+	keyUnhealthy = "ecs/unhealthy/" // + role
+)
+
+// Types of objects in the ledger.
+const (
+	objRevision = "taskDefinition"
+	objSet      = "taskSet"
+	objService  = "service"
+	objTask     = "task"
+	objAttach   = "ruleAction"
+)
+
+// revisionRecord is the revision that the deployment runs. Ours says that it was registered by this deployment.
+type revisionRecord struct {
+	ARN   string `json:"arn"`
+	Ours  bool   `json:"ours,omitempty"`
+	Token string `json:"token,omitempty"`
+}
+
+// setRecord is a task set that the deployment created.
+type setRecord struct {
+	ARN   string `json:"arn"`
+	Token string `json:"token"`
+}
+
+// weightsRecord is what the deployment last wrote to its routes, in percent. While Writing, what was before may still be
+// read; Attach means that the canary group was only added.
+type weightsRecord struct {
+	Primary     int       `json:"primary"`
+	Canary      int       `json:"canary"`
+	At          time.Time `json:"at"` // of the last write
+	Writing     bool      `json:"writing,omitempty"`
+	Back        bool      `json:"back,omitempty"` // the snapshot's actions are being restored
+	PrevCanary  int       `json:"prevCanary,omitempty"`
+	HasPrevious bool      `json:"hasPrevious,omitempty"`
+}
+
+// countRecord is a desired count that the deployment wrote.
+type countRecord struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
