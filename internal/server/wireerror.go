@@ -1,0 +1,52 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"connectrpc.com/connect"
+
+	"github.com/penstock-cd/penstock/internal/deploy"
+	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+)
+
+// wireCodes translates the product's codes to those of the wire, once.
+var wireCodes = map[deploy.Code]connect.Code{
+	deploy.CodeInvalid:      connect.CodeInvalidArgument,
+	deploy.CodeNotFound:     connect.CodeNotFound,
+	deploy.CodeExists:       connect.CodeAlreadyExists,
+	deploy.CodeDenied:       connect.CodePermissionDenied,
+	deploy.CodeUnauthorized: connect.CodeUnauthenticated,
+	deploy.CodeConflict:     connect.CodeAborted,
+	deploy.CodeRefused:      connect.CodeFailedPrecondition,
+	deploy.CodeExhausted:    connect.CodeResourceExhausted,
+	deploy.CodeUnavailable:  connect.CodeUnavailable,
+	deploy.CodeTooLarge:     connect.CodeResourceExhausted,
+	deploy.CodeUnsupported:  connect.CodeUnimplemented,
+	deploy.CodeInternal:     connect.CodeInternal,
+}
+
+// wireError translates an error for the caller. What is our own fault is
+// logged in full and told only as such.
+func (s *Server) wireError(procedure string, err error) error {
+	var ce *connect.Error
+	if errors.As(err, &ce) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) {
+		return connect.NewError(connect.CodeCanceled, err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return connect.NewError(connect.CodeDeadlineExceeded, err)
+	}
+	var e *deploy.Error
+	if !errors.As(err, &e) {
+		s.log.Error("internal error", "procedure", procedure, "error", err)
+		e = &deploy.Error{Code: deploy.CodeInternal, Message: "the server failed; its log says why"}
+	}
+	out := connect.NewError(wireCodes[e.Code], errors.New(e.Error()))
+	if d, derr := connect.NewErrorDetail(&penstockv1.ErrorDetail{Code: string(e.Code), Reason: e.Reason, Object: e.Object}); derr == nil {
+		out.AddDetail(d)
+	}
+	return out
+}
