@@ -1,0 +1,200 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/penstock-cd/penstock/internal/client"
+	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/git"
+	"github.com/penstock-cd/penstock/internal/spec"
+)
+
+// Bounds of the search for application files.
+const (
+	maxFoundFiles    = 500
+	maxFoundFileSize = 256 << 10
+)
+
+// appRule is what an application's file says about commits. It is read again
+// only when the file itself changed.
+type appRule struct {
+	rule    deploy.CommitRule
+	invalid string // why the file cannot be used, "" when it can
+	name    string
+	labels  map[string]string
+	desc    string
+}
+
+// move is a movement of a branch as candidates see it.
+type move struct {
+	old, new string
+	changed  []string
+	all      bool            // every path counts as changed
+	fresh    map[string]bool // applications that were never looked at
+}
+
+// candidates lists the applications that a movement is due for, or whose file changed with it.
+func (p *poller) candidates(ctx context.Context, repo Repo, m move) []client.Candidate {
+	_, apps := p.known()
+	touched := make(map[string]bool, len(m.changed))
+	for _, c := range m.changed {
+		touched[c] = true
+	}
+	var out []client.Candidate
+	for id, app := range apps {
+		if app.Deleted {
+			delete(p.rules, id)
+			continue
+		}
+		if c, ok := p.candidate(ctx, repo, m, app, touched[filePath(app.Ref)]); ok {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b client.Candidate) int { return cmp.Compare(a.ApplicationID, b.ApplicationID) })
+	return out
+}
+
+func (p *poller) candidate(ctx context.Context, repo Repo, m move, app deploy.Application, edited bool) (client.Candidate, bool) {
+	fresh := m.fresh[app.ID]
+	if m.old == m.new && !fresh {
+		return client.Candidate{}, false
+	}
+	edited = edited || m.all || fresh
+	r := p.rules[app.ID]
+	if r == nil || edited {
+		read, err := p.readRule(ctx, repo, m.new, app.Ref)
+		if err != nil {
+			p.log.Warn("an application file cannot be read", "application", app.Name, "commit", m.new, "error", err)
+			read = &appRule{rule: deploy.CommitRule{Dir: app.Path}, invalid: err.Error()}
+		}
+		if r != nil && read.invalid != "" {
+			read.rule = r.rule // the rule that held before decides whether it would be due
+		}
+		r = read
+		p.rules[app.ID] = r
+	}
+	c := client.Candidate{ApplicationID: app.ID, InvalidDetail: clip(r.invalid, 2*maxDetail)}
+	c.Due, c.Why = due(r.rule, m, fresh)
+	if edited && r.invalid == "" {
+		c.Name, c.Labels, c.Description = r.name, r.labels, r.desc
+	}
+	return c, c.Due || edited
+}
+
+// due decides about one application. The first look is always due, and so is a
+// movement whose former head is unknown: the plan finds out whether anything differs.
+func due(rule deploy.CommitRule, m move, fresh bool) (bool, deploy.Reason) {
+	if !rule.Disabled && fresh {
+		return true, deploy.Why(deploy.ReasonCommit, "path", "the application for the first time")
+	}
+	if !rule.Disabled && m.all {
+		return true, deploy.Why(deploy.ReasonCommit, "path", "any file: the former head is unknown")
+	}
+	return rule.Touches(m.changed)
+}
+
+// readRule reads an application's file at a commit. Mistakes in it are part of
+// the result; an error means that the repository could not be read.
+func (p *poller) readRule(ctx context.Context, repo Repo, commit string, app deploy.Ref) (*appRule, error) {
+	r := &appRule{rule: deploy.CommitRule{Dir: app.Path}}
+	name := filePath(app)
+	data, err := repo.ReadFile(ctx, commit, name)
+	switch {
+	case errors.Is(err, git.ErrNotFound):
+		r.invalid = missingFile(name, commit).Error()
+		return r, nil
+	case err != nil:
+		return nil, err
+	}
+	file, _, err := spec.ReadApplication(name, data, p.a.opt.Kinds...)
+	if err != nil {
+		r.invalid = err.Error()
+	}
+	if file == nil {
+		return r, nil
+	}
+	t := file.Trigger.OnCommit
+	r.rule = deploy.CommitRule{Disabled: t.Disabled, Dir: app.Path, Paths: t.Paths, Ignores: t.Ignores}
+	r.name, r.labels, r.desc = file.Name, file.Labels, file.Description
+	return r, nil
+}
+
+// discover reports the application files of a commit when the first commit is
+// seen or a file of that kind changed.
+func (p *poller) discover(ctx context.Context, repo Repo, head string, changed []string, all bool) error {
+	if p.filed && (p.files == head || !all && !slices.ContainsFunc(changed, spec.IsApplicationFile)) {
+		p.files = head
+		return nil
+	}
+	names, err := repo.FindFiles(ctx, head, spec.IsApplicationFile)
+	if err != nil {
+		return err
+	}
+	if len(names) > maxFoundFiles {
+		p.log.Warn("more application files than are offered", "found", len(names), "offered", maxFoundFiles)
+		names = names[:maxFoundFiles]
+	}
+	report := client.FilesReport{RepoID: p.repo.spec.RepoID, Branch: p.repo.spec.Branch, Commit: head}
+	for _, name := range names {
+		f, ok, err := p.found(ctx, repo, head, name)
+		if err != nil {
+			return err
+		}
+		if ok {
+			report.Files = append(report.Files, f)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, transferLimit)
+	defer cancel()
+	registered, err := p.a.link.ReportFiles(ctx, p.a.gate.sessionID(), report)
+	if err != nil {
+		return err
+	}
+	p.files, p.filed = head, true
+	if registered {
+		kick(p.a.workKick)
+	}
+	return nil
+}
+
+// found describes one application file; false when it is not to be offered.
+func (p *poller) found(ctx context.Context, repo Repo, head, name string) (client.FoundFile, bool, error) {
+	f := client.FoundFile{Path: strings.TrimSuffix(path.Dir(name), "."), ConfigFile: path.Base(name)}
+	data, err := repo.ReadFile(ctx, head, name)
+	switch {
+	case errors.Is(err, git.ErrNotRegular), errors.Is(err, git.ErrNotFound), errors.Is(err, git.ErrTooLarge):
+		return f, false, nil
+	case err != nil:
+		return f, false, err
+	case len(data) > maxFoundFileSize:
+		f.InvalidDetail = spec.Error{File: name, Message: "the file is larger than 256 KiB"}.Error()
+		return f, true, nil
+	}
+	file, _, err := spec.ReadApplication(name, data, p.a.opt.Kinds...)
+	if err != nil {
+		f.InvalidDetail = clip(err.Error(), 2*maxDetail)
+	}
+	if file == nil {
+		return f, err != nil, nil
+	}
+	for k, v := range p.a.opt.Config.AppSelector {
+		if file.Labels[k] != v {
+			return f, false, nil
+		}
+	}
+	f.Name, f.Kind, f.Labels, f.Description = file.Name, string(p.a.kindOf(file)), file.Labels, file.Description
+	if f.Name == "" && f.InvalidDetail == "" {
+		f.InvalidDetail = spec.Error{File: name, Line: file.Pos.Line, Column: file.Pos.Column, Path: "spec.name", Message: "a name is needed to offer the application for registration"}.Error()
+	}
+	for _, v := range p.a.opt.Config.PlatformProviders {
+		if v.Type == file.Platform && !slices.Contains(f.Providers, v.Name) {
+			f.Providers = append(f.Providers, v.Name)
+		}
+	}
+	return f, true, nil
+}

@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/penstock-cd/penstock/internal/client"
+)
+
+// Causes of interrupted work.
+var (
+	errCallDeadline = errors.New("the call took longer than a third of the lease")
+	errSessionOver  = errors.New("the session with the control plane is over")
+	errDueChanged   = errors.New("something else is due")
+	errNotOurs      = errors.New("the deployment was given to somebody else, or has ended")
+	errDrained      = errors.New("the process stops")
+)
+
+// gate lets calls that write begin while the lease covers them. All instants
+// are of this machine's monotonic clock.
+type gate struct {
+	mu      sync.Mutex
+	session client.Session
+	asked   time.Time // when the newest successful Hello or Renew was sent
+	until   time.Time // the lease cannot run out before
+	gen     int       // grows when the lease begins or was interrupted
+	fetched int       // gen under which work was fetched
+	running map[*call]struct{}
+	changed chan struct{} // closed and replaced with every change
+}
+
+// call is one write at work.
+type call struct{ cancel context.CancelCauseFunc }
+
+func newGate() *gate {
+	return &gate{running: map[*call]struct{}{}, changed: make(chan struct{})}
+}
+
+func (g *gate) notify() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// begin takes a new session whose Hello was sent at an instant.
+func (g *gate) begin(s client.Session, sent time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.session, g.asked, g.until = s, sent, sent.Add(s.Lease)
+	g.gen++
+	g.notify()
+}
+
+// renewed extends the lease from the instant at which it was asked for. It
+// reports whether the lease had run out before by our clock: then others may
+// have acted, and work must be fetched before anything is written.
+func (g *gate) renewed(sent time.Time, lease time.Duration) (interrupted bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if interrupted = time.Now().After(g.until); interrupted {
+		g.gen++
+	}
+	g.session.Lease, g.asked, g.until = lease, sent, sent.Add(lease)
+	g.notify()
+	return interrupted
+}
+
+// generation is given back to opened after work was fetched.
+func (g *gate) generation() (session string, gen int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.session.ID, g.gen
+}
+
+// opened says that work was fetched under a generation.
+func (g *gate) opened(gen int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fetched = gen; gen == g.gen {
+		g.notify()
+	}
+}
+
+// sessionID is the id of the newest session, "" before the first.
+func (g *gate) sessionID() string {
+	id, _ := g.generation()
+	return id
+}
+
+// wait returns a channel that is closed with the next change.
+func (g *gate) wait() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
+// covers reports whether a write may begin now.
+func (g *gate) covers() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open()
+}
+
+// open is covers under the lock.
+func (g *gate) open() bool {
+	return g.session.ID != "" && g.fetched == g.gen && time.Until(g.until) >= g.session.Lease/3
+}
+
+// enter begins a write if the lease covers the longest that it may take: the
+// context that it returns ends before the lease. leave must be called when the
+// write has returned.
+func (g *gate) enter(ctx context.Context) (_ context.Context, leave func(), ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.open() {
+		return ctx, nil, false
+	}
+	ctx, cancelCause := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, g.session.Lease/3, errCallDeadline)
+	c := &call{cancelCause}
+	g.running[c] = struct{}{}
+	return ctx, func() {
+		cancel()
+		cancelCause(nil)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.running, c)
+		g.notify()
+	}, true
+}
+
+// shut lets nothing begin any more, interrupts what is at work and waits for
+// its return, which every call owes within its deadline.
+func (g *gate) shut(cause error) {
+	g.mu.Lock()
+	g.gen++
+	for c := range g.running {
+		c.cancel(cause)
+	}
+	g.mu.Unlock()
+	for {
+		g.mu.Lock()
+		n, changed := len(g.running), g.changed
+		g.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		<-changed
+	}
+}
+
+// leaseAge is how old the lease is in seconds, for the metric; 0 without a session.
+func (g *gate) leaseAge() float64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.session.ID == "" {
+		return 0
+	}
+	return time.Since(g.asked).Seconds()
+}

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-cd/penstock/internal/client"
+	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/engine"
+	"github.com/penstock-cd/penstock/internal/platform"
+)
+
+// guards reports whether somebody must look while the deployment waits.
+func (w *worker) guards() bool {
+	d := w.deployment()
+	if !engine.Due(d).Guard {
+		return false
+	}
+	_, ok := w.a.platforms[d.App.Kind].(platform.Guarded)
+	return ok
+}
+
+// guard looks once. It is called between the calls of a step only, so a write
+// of our own is never in flight; when the last call ended with an error what we
+// wrote is in doubt, and a foreign change cannot be told from our own.
+func (w *worker) guard(ctx context.Context) {
+	d := w.deployment()
+	t := engine.Due(d)
+	breach, err := w.look(ctx, d, t)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		w.a.met.guards.WithLabelValues("error").Inc()
+		w.log.Warn("the guard could not look", "error", err)
+	case breach.Kind == platform.BreachNone:
+		w.a.met.guards.WithLabelValues("fine").Inc()
+	case breach.Kind == platform.BreachForeign && w.doubtful:
+		w.a.met.guards.WithLabelValues("doubtful").Inc()
+		w.log.Warn("the guard found a difference that may be our own, half done", "reason", breach.Reason.String())
+	default:
+		w.a.met.guards.WithLabelValues("breach").Inc()
+		w.log.Error("the guard found a breach", "kind", string(breach.Kind), "reason", breach.Reason.String())
+		w.breached(ctx, breach)
+	}
+}
+
+func (w *worker) look(ctx context.Context, d deploy.Deployment, t engine.Task) (b platform.Breach, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.log.Error("a guard panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error of the guard: %v", r)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	state, err := w.state(ctx, d)
+	if err != nil {
+		return b, err
+	}
+	prov, err := w.a.provider(d.App.Kind, d.App.Provider)
+	if err != nil {
+		return b, err
+	}
+	g, ok := w.a.platforms[d.App.Kind].(platform.Guarded)
+	if !ok {
+		return b, nil
+	}
+	held := platform.Held{
+		DeploymentID: d.ID, App: d.App, Plan: *d.Plan, Desired: state.Desired, Live: state.Live,
+		Journal: w.journal, Now: time.Now(), ProviderConfig: prov.Config,
+	}
+	if t.Stage >= 0 {
+		held.Stage = d.Stages[t.Stage].PlanStage
+	}
+	return g.Guard(ctx, held)
+}
+
+// breached reports a breach. The report is tried once here: when it cannot be
+// sent, the next look finds the breach again.
+func (w *worker) breached(ctx context.Context, b platform.Breach) {
+	why := b.Reason
+	if why.IsZero() {
+		why = deploy.Why(deploy.ReasonBreach, "detail", string(b.Kind))
+	}
+	d, err := w.send(ctx, client.Report{
+		DeploymentID: w.id, Epoch: w.epoch, EventID: uuid.Must(uuid.NewV7()).String(), Breach: &client.BreachReport{Kind: string(b.Kind), Reason: why},
+	})
+	switch {
+	case err == nil:
+		w.offer(d)
+	case ctx.Err() == nil:
+		w.a.linkFailed("report breach", err)
+		w.log.Error("a breach could not be reported", "error", err)
+		if deploy.CodeOf(err) == deploy.CodeRefused {
+			kick(w.a.workKick)
+		}
+	}
+}

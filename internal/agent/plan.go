@@ -1,0 +1,329 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/penstock-cd/penstock/internal/change"
+	"github.com/penstock-cd/penstock/internal/client"
+	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/git"
+	"github.com/penstock-cd/penstock/internal/plan"
+	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/spec"
+)
+
+// reasonError is an error whose reason is to be told as it is.
+type reasonError struct{ why deploy.Reason }
+
+func (e reasonError) Error() string { return e.why.String() }
+
+// plan makes the plan of a deployment and reports it. What trying again can
+// cure is tried again until the server's deadline for plans.
+func (w *worker) plan(ctx context.Context, d deploy.Deployment) {
+	tries := newRetries(500*time.Millisecond, maxBackoff)
+	for ctx.Err() == nil && !w.a.isStopping() {
+		p, pin, err := w.a.makePlan(ctx, d, w.app)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			w.pin = pin
+			w.log.Info("planned", "strategy", string(p.Strategy), "why", p.Why.String(), "stages", len(p.Stages))
+			if err = w.report(ctx, client.Report{Plan: &p}); err == nil {
+				return
+			}
+			err = platform.Final(err)
+		}
+		can, after := platform.CanRetry(err)
+		if !can {
+			w.planFailed(ctx, err)
+			return
+		}
+		w.log.Warn("no plan could be made, trying again", "error", err)
+		w.pause(ctx, time.Now().Add(tries.next(after)), nil)
+	}
+}
+
+func (w *worker) planFailed(ctx context.Context, err error) {
+	why := deploy.Why(deploy.ReasonPlanFailed, "detail", w.detail(err))
+	var re reasonError
+	var files spec.Errors
+	switch {
+	case errors.As(err, &re):
+		why = re.why
+	case errors.As(err, &files):
+		why = deploy.Why(deploy.ReasonInvalidConfig, "detail", clip(w.a.masks.Replace(files.Error()), maxDetail))
+	}
+	w.log.Error("no plan could be made", "reason", why.String())
+	if err := w.report(ctx, client.Report{PlanFailed: &why}); err != nil {
+		w.log.Error("the failed plan could not be told", "error", err)
+	}
+}
+
+// draft is a plan in the making.
+type draft struct {
+	a      *Agent
+	d      deploy.Deployment
+	app    deploy.Application
+	p      platform.Platform
+	cfg    spec.Node
+	repo   Repo
+	commit git.Commit
+	file   *spec.Application
+	pin    pinned
+	in     plan.Input
+}
+
+// makePlan reads the files, looks at what is, and decides what is to be done.
+// Nothing is written but two blobs. Errors are marked Final unless trying again
+// can help.
+func (a *Agent) makePlan(ctx context.Context, d deploy.Deployment, app deploy.Application) (p deploy.Plan, _ *pinned, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			a.log.Error("planning panicked", "deployment", d.ID, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = platform.Final(fmt.Errorf("internal error while planning: %v; the agent's log has more", r))
+		}
+	}()
+	w := &draft{a: a, d: d, app: app}
+	if err := w.load(ctx); err != nil {
+		return p, nil, err
+	}
+	if err := w.look(ctx); err != nil {
+		return p, nil, err
+	}
+	var changes change.Changes
+	if p, changes, err = w.choose(); err != nil {
+		return p, nil, platform.Final(err)
+	}
+	if len(p.Stages) > 0 {
+		if err := a.putPinned(ctx, d.ID, &w.pin); err != nil {
+			return p, nil, err
+		}
+		p.PinnedBlob = w.pin.blob
+	}
+	if !changes.Empty() {
+		if p.ChangesBlob, err = a.putChanges(ctx, changes); err != nil {
+			return p, nil, err
+		}
+	}
+	return p, &w.pin, nil
+}
+
+// load reads the application file and lets the platform render what should be.
+func (w *draft) load(ctx context.Context) error {
+	var err error
+	if w.p, err = w.a.platform(w.d.App.Kind); err != nil {
+		return platform.Final(err)
+	}
+	prov, err := w.a.provider(w.d.App.Kind, w.d.App.Provider)
+	if err != nil {
+		return platform.Final(err)
+	}
+	w.cfg = prov.Config
+	sha := w.d.Trigger.Commit.Hash
+	if sha == "" {
+		sha = w.app.Head.Hash
+	}
+	if w.file, w.pin.Desired, w.repo, w.commit, err = w.a.desired(ctx, w.d.App, sha, w.p, w.cfg); err != nil {
+		return err
+	}
+	return nil
+}
+
+// desired renders what a commit declares for an application.
+func (a *Agent) desired(ctx context.Context, app deploy.Ref, sha string, p platform.Platform, cfg spec.Node) (file *spec.Application, out platform.Desired, _ Repo, c git.Commit, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			a.log.Error("reading an application panicked", "application", app.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = platform.Final(fmt.Errorf("internal error while reading the application's files: %v; the agent's log has more", r))
+		}
+	}()
+	r := a.repos[app.RepoID]
+	if r == nil {
+		return nil, out, nil, c, platform.Final(deploy.Errorf(deploy.CodeNotFound, "%s has no repository %q: add it there", a.opt.Config.File, app.RepoID))
+	}
+	repo, c, err := r.commit(ctx, sha)
+	if err != nil {
+		return nil, out, nil, c, gitError(err)
+	}
+	name := filePath(app)
+	data, err := repo.ReadFile(ctx, sha, name)
+	if errors.Is(err, git.ErrNotFound) {
+		return nil, out, nil, c, platform.Final(missingFile(name, c.Hash))
+	}
+	if err != nil {
+		return nil, out, nil, c, gitError(err)
+	}
+	file, _, err = spec.ReadApplication(name, data, a.opt.Kinds...)
+	if file == nil {
+		return nil, out, nil, c, platform.Final(err)
+	}
+	if kind := a.kindOf(file); kind != app.Kind {
+		return nil, out, nil, c, platform.Final(spec.Join(err, spec.Error{File: name, Line: file.Pos.Line, Column: file.Pos.Column,
+			Message: fmt.Sprintf("the application was registered as %s, this file is of kind %s", app.Kind, kind), Hint: "register it anew to change its kind"}))
+	}
+	out, lerr := p.Load(ctx, platform.Source{App: app, Config: file, Commit: commitOf(c), Files: files{repo, sha}, ProviderConfig: cfg})
+	var mistakes spec.Errors
+	switch {
+	case err != nil && errors.As(lerr, &mistakes):
+		err = platform.Final(spec.Join(err, lerr))
+	case err != nil:
+		err = platform.Final(err)
+	case lerr != nil && gitTemporary(lerr):
+		err = lerr
+	case lerr != nil:
+		err = platform.Final(lerr)
+	}
+	return file, out, repo, c, err
+}
+
+// filePath is the path of an application's file in its repository.
+func filePath(app deploy.Ref) string {
+	name := app.ConfigFile
+	if name == "" {
+		name = spec.DefaultApplicationFile
+	}
+	return path.Join(app.Path, name)
+}
+
+func missingFile(name, commit string) error {
+	return spec.Errors{{File: name, Message: fmt.Sprintf("there is no such file at commit %.7s", commit), Hint: "restore it, or delete the application"}}
+}
+
+// gitError marks what asking the repository again cannot cure.
+func gitError(err error) error {
+	if gitTemporary(err) {
+		return platform.Retryable(err, 0)
+	}
+	return platform.Final(err)
+}
+
+// look observes what is live and gathers what is known of the running commit.
+func (w *draft) look(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		w.pin.Live, err = w.a.observe(ctx, w.p, platform.Target{App: w.d.App, Desired: w.pin.Desired, ProviderConfig: w.cfg})
+		if err != nil {
+			err = fmt.Errorf("look at what is live: %w", err)
+		}
+		return err
+	})
+	g.Go(func() error {
+		w.running(ctx)
+		return nil
+	})
+	return g.Wait()
+}
+
+// observe calls the platform; a panic is an error of ours.
+func (a *Agent) observe(ctx context.Context, p platform.Platform, t platform.Target) (live platform.Live, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			a.log.Error("an observation panicked", "application", t.App.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = platform.Final(fmt.Errorf("internal error of the platform: %v; the agent's log has more", r))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, transferLimit)
+	defer cancel()
+	return p.Observe(ctx, t)
+}
+
+// running reads the commit of the last good state, if it can still be read: a
+// plan is possible without.
+func (w *draft) running(ctx context.Context) {
+	good := w.app.LastGood
+	if good == nil || good.Commit.Hash == "" {
+		return
+	}
+	w.in.RunningCommit = good.Commit.Hash
+	changed, err := w.repo.ChangedPaths(ctx, good.Commit.Hash, w.commit.Hash)
+	if err != nil {
+		w.a.log.Warn("what changed since the running commit is unknown", "deployment", w.d.ID, "commit", good.Commit.Short(), "error", err)
+	} else {
+		w.in.Changed = append([]string{}, changed...)
+	}
+	_, desired, _, _, err := w.a.desired(ctx, w.d.App, good.Commit.Hash, w.p, w.cfg)
+	if err != nil {
+		w.a.log.Warn("the running commit cannot be read", "deployment", w.d.ID, "commit", good.Commit.Short(), "error", err)
+		return
+	}
+	w.pin.LastGood = &desired
+}
+
+// choose decides what is done and lets the platform plan its part. Pure.
+func (w *draft) choose() (p deploy.Plan, changes change.Changes, err error) {
+	live, desired := &w.pin.Live, &w.pin.Desired
+	if len(live.Unsettled) > 0 && w.d.Trigger.Kind != deploy.OnCommand {
+		return p, changes, reasonError{deploy.Why(deploy.ReasonNotSettled, "detail", clip(joinReasons(live.Unsettled), maxDetail))}
+	}
+	if live.Exists {
+		if changes, err = w.p.Compare(platform.State{Live: live}, platform.State{Desired: desired}); err != nil {
+			return p, changes, fmt.Errorf("compare live and desired state: %w", err)
+		}
+		w.in.LiveDigest = live.Digest
+	}
+	w.in.App, w.in.Trigger, w.in.CommitMessage = w.file, w.d.Trigger, w.commit.Message
+	w.in.Exists, w.in.Changes, w.in.From, w.in.To = live.Exists, changes, live.Versions, desired.Versions
+	w.in.DesiredDigest, w.in.Account = desired.Digest, live.Account
+	choice, err := plan.Choose(w.in)
+	if err != nil {
+		return p, changes, err
+	}
+	var part platform.PlanPart
+	if !choice.Nothing {
+		if part, err = w.p.Plan(w.platformInput(choice)); err != nil {
+			return p, changes, err
+		}
+	}
+	if p, err = plan.Assemble(w.in, choice, part); err != nil {
+		return p, changes, err
+	}
+	p.Notes = append(p.Notes, live.Notes...)
+	return p, changes, nil
+}
+
+func (w *draft) platformInput(c plan.Choice) platform.PlanInput {
+	in := platform.PlanInput{App: w.d.App, Desired: w.pin.Desired, Live: w.pin.Live, Strategy: c.Strategy, LastGood: w.pin.LastGood}
+	if c.Strategy != deploy.StrategyPipeline {
+		return in
+	}
+	for i, s := range w.file.Stages {
+		in.PipelineNames = append(in.PipelineNames, s.Name)
+		if !plan.IsGeneric(s) {
+			in.Stages = append(in.Stages, platform.StageRequest{Index: i, ID: s.ID, Name: s.Name, With: s.With})
+		}
+	}
+	return in
+}
+
+func joinReasons(rs []deploy.Reason) string {
+	parts := make([]string, len(rs))
+	for i, r := range rs {
+		parts[i] = r.String()
+	}
+	return strings.Join(parts, "; ")
+}
+
+// changesBlob is the form of a plan's differences for readers; secrets are masked already.
+type changesBlob struct {
+	Summary string         `json:"summary"`
+	Text    string         `json:"text"`
+	Changes change.Changes `json:"changes"`
+}
+
+func (a *Agent) putChanges(ctx context.Context, c change.Changes) (string, error) {
+	data, err := json.Marshal(changesBlob{Summary: c.Summary(), Text: c.Text(), Changes: c})
+	if err != nil {
+		return "", platform.Final(fmt.Errorf("encode changes: %w", err))
+	}
+	return a.putBlob(ctx, data)
+}

@@ -1,0 +1,270 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/penstock-cd/penstock/internal/client"
+	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/git"
+)
+
+const (
+	// againFrom bounds how often one poll looks again because the record had
+	// another head than we thought.
+	againFrom = 5
+	// oldAnswers is how many polls in a row must show the branch at an ancestor
+	// of the known head before it is believed: a replica of the host that lags
+	// shows the same, and a branch that was set back can wait half a minute.
+	oldAnswers = 3
+	// maxPollPause is the longest time between two polls of a repository that fails.
+	maxPollPause = time.Minute
+)
+
+// poller watches one branch: one small request each time, and nothing else
+// unless it moved or applications were never looked at.
+type poller struct {
+	a      *Agent
+	repo   *repository
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	now    chan struct{} // look at once
+
+	mu   sync.Mutex
+	work client.RepositoryWork
+	apps map[string]deploy.Application
+
+	// Of the poller's own goroutine.
+	head   string              // that the record is known to have
+	rules  map[string]*appRule // by application: what its file says at head
+	looked map[string]string   // application → commit at which it was looked at for the first time
+	told   string              // error that was reported
+	files  string              // commit at which the application files were reported last
+	filed  bool                // they were reported at all
+	stale  int                 // polls that showed an ancestor
+}
+
+func newPoller(ctx context.Context, a *Agent, r *repository) *poller {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &poller{
+		a: a, repo: r, ctx: ctx, cancel: cancel, now: make(chan struct{}, 1), log: a.log.With("repository", r.spec.RepoID),
+		rules: map[string]*appRule{}, looked: map[string]string{},
+	}
+}
+
+// offer takes what the record knows. A new application is looked at at once.
+func (p *poller) offer(w client.RepositoryWork) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	apps := make(map[string]deploy.Application, len(w.Applications))
+	for _, app := range w.Applications {
+		apps[app.ID] = app
+		if _, known := p.apps[app.ID]; !known {
+			kick(p.now)
+		}
+	}
+	p.work, p.apps = w, apps
+}
+
+func (p *poller) known() (client.RepositoryWork, map[string]deploy.Application) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.work, p.apps
+}
+
+func (p *poller) run() {
+	tries := newRetries(p.a.opt.PollEvery, max(p.a.opt.PollEvery, maxPollPause))
+	if w, _ := p.known(); w.Head != "" {
+		p.head = w.Head
+	}
+	for p.ctx.Err() == nil {
+		pause := jitter(p.a.opt.PollEvery)
+		err := p.poll(p.ctx)
+		switch {
+		case p.ctx.Err() != nil:
+			return
+		case err != nil:
+			pause = tries.next(p.a.opt.PollEvery)
+			p.failed(err)
+		default:
+			tries.reset()
+		}
+		sleep(p.ctx, pause, p.now, nil)
+	}
+}
+
+// failed tells why a repository cannot be read, once for each reason. The
+// control plane's own failures are not the repository's.
+func (p *poller) failed(err error) {
+	p.a.met.polls.WithLabelValues("error").Inc()
+	text := p.a.masks.Replace(err.Error())
+	var ours *deploy.Error
+	if errors.As(err, &ours) {
+		p.log.Warn("what was seen in a repository could not be reported", "error", text)
+		p.a.linkFailed("report head", err)
+		return
+	}
+	if text == p.told {
+		return
+	}
+	p.log.Error("a repository cannot be read; others go on", "error", text)
+	if _, err := p.reportHead(p.ctx, client.HeadReport{Error: clip(text, maxDetail)}); err != nil {
+		p.a.linkFailed("report head", err)
+		return
+	}
+	p.told = text
+}
+
+// poll looks once.
+func (p *poller) poll(ctx context.Context) error {
+	repo, err := p.repo.get(ctx)
+	if err != nil {
+		return err
+	}
+	head, err := repo.Head(ctx)
+	if err != nil {
+		return err
+	}
+	fresh := p.fresh()
+	if head == p.head && len(fresh) == 0 && p.filed && p.told == "" {
+		p.stale = 0
+		p.a.met.polls.WithLabelValues("same").Inc()
+		return nil
+	}
+	if head != p.head && p.lags(ctx, repo, head) {
+		return nil
+	}
+	if head != p.head {
+		p.a.met.polls.WithLabelValues("moved").Inc()
+		if head, err = repo.Fetch(ctx); err != nil {
+			return err
+		}
+	} else {
+		p.a.met.polls.WithLabelValues("same").Inc()
+		if err := ensure(ctx, repo, head); err != nil {
+			return err
+		}
+	}
+	return p.moved(ctx, repo, head)
+}
+
+// lags reports whether the host showed the branch where it was before.
+func (p *poller) lags(ctx context.Context, repo Repo, head string) bool {
+	if p.head == "" {
+		return false
+	}
+	before, err := repo.IsAncestor(ctx, head, p.head)
+	if err != nil || !before {
+		p.stale = 0
+		return false
+	}
+	if p.stale++; p.stale >= oldAnswers {
+		p.stale = 0
+		return false
+	}
+	p.a.met.polls.WithLabelValues("same").Inc()
+	p.log.Info("the host shows an older head; waiting whether it stays", "head", head, "known", p.head)
+	return true
+}
+
+// ensure fetches when the mirror does not hold a commit yet.
+func ensure(ctx context.Context, repo Repo, sha string) error {
+	_, err := repo.Commit(ctx, sha)
+	if errors.Is(err, git.ErrUnknownCommit) {
+		_, err = repo.Fetch(ctx)
+	}
+	return err
+}
+
+// fresh lists the applications that were never looked at.
+func (p *poller) fresh() map[string]bool {
+	_, apps := p.known()
+	out := map[string]bool{}
+	for id, app := range apps {
+		if app.Head.Hash == "" && p.looked[id] == "" && !app.Deleted {
+			out[id] = true
+		}
+	}
+	return out
+}
+
+// moved reports a movement from the head that the record has to the new one,
+// looking again from there when the record turns out to have another.
+func (p *poller) moved(ctx context.Context, repo Repo, head string) error {
+	c, err := repo.Commit(ctx, head)
+	if err != nil {
+		return err
+	}
+	for range againFrom {
+		old, fresh := p.head, p.fresh()
+		changed, all, err := p.changed(ctx, repo, old, head)
+		if err != nil {
+			return err
+		}
+		report := client.HeadReport{Old: old, New: head, Commit: commitOf(c), Candidates: p.candidates(ctx, repo, move{old, head, changed, all, fresh})}
+		answer, err := p.reportHead(ctx, report)
+		if err != nil {
+			return err
+		}
+		if answer.Head != "" && answer.Head != head {
+			p.log.Info("the record has another head: looking again from there", "thought", old, "has", answer.Head)
+			p.head = answer.Head
+			clear(p.rules)
+			continue
+		}
+		p.accepted(head, old, fresh, answer, report)
+		return p.discover(ctx, repo, head, changed, all)
+	}
+	return deploy.Errorf(deploy.CodeConflict, "the record of branch %s moves faster than it can be read", p.repo.spec.Branch)
+}
+
+// changed lists the paths between two heads; all says that every path counts,
+// because the former head is unknown.
+func (p *poller) changed(ctx context.Context, repo Repo, old, head string) (paths []string, all bool, err error) {
+	switch old {
+	case head:
+		return nil, false, nil
+	case "":
+		return nil, true, nil
+	}
+	paths, err = repo.ChangedPaths(ctx, old, head)
+	if errors.Is(err, git.ErrUnknownCommit) {
+		p.log.Warn("the former head is unknown (a force push?): every application counts as touched", "old", old, "new", head)
+		return nil, true, nil
+	}
+	return paths, false, err
+}
+
+// accepted notes that the record has the new head.
+func (p *poller) accepted(head, old string, fresh map[string]bool, answer client.HeadAnswer, report client.HeadReport) {
+	if head != old || len(report.Candidates) > 0 {
+		p.log.Info("branch seen", "old", old, "new", head, "candidates", len(report.Candidates), "deployments", len(answer.DeploymentIDs))
+	}
+	p.head, p.told, p.stale = head, "", 0
+	for id := range fresh {
+		p.looked[id] = head
+	}
+	if len(answer.DeploymentIDs) > 0 {
+		kick(p.a.workKick)
+	}
+}
+
+func (p *poller) reportHead(ctx context.Context, r client.HeadReport) (client.HeadAnswer, error) {
+	session := p.a.gate.sessionID()
+	ctx, cancel := context.WithTimeout(ctx, transferLimit)
+	defer cancel()
+	r.RepoID, r.Branch = p.repo.spec.RepoID, p.repo.spec.Branch
+	answer, err := p.a.link.ReportHead(ctx, session, r)
+	if err == nil {
+		return answer, nil
+	}
+	var e *deploy.Error
+	if !errors.As(err, &e) {
+		err = &deploy.Error{Code: deploy.CodeUnavailable, Message: "report head", Err: err}
+	}
+	return answer, err
+}

@@ -1,0 +1,152 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/penstock-cd/penstock/internal/client"
+)
+
+// follow holds the stream of wake-ups. Nothing depends on it: what it says can
+// be fetched, and is fetched from time to time anyway.
+func (a *Agent) follow(ctx context.Context) {
+	tries := newRetries(200*time.Millisecond, maxBackoff)
+	for ctx.Err() == nil {
+		session, began := a.gate.sessionID(), time.Now()
+		if session == "" {
+			sleep(ctx, workEvery, a.gate.wait(), nil)
+			continue
+		}
+		err := a.link.Wait(ctx, session, a.woken)
+		if ctx.Err() != nil {
+			return
+		}
+		a.linkFailed("wait", err)
+		a.log.Debug("stream of wake-ups ended", "error", err)
+		kick(a.workKick) // a wake-up may have been lost with the stream
+		if time.Since(began) > maxBackoff {
+			tries.reset()
+		}
+		sleep(ctx, tries.next(0), nil, nil)
+	}
+}
+
+func (a *Agent) woken(w client.Wakeup) {
+	if w.Work {
+		kick(a.workKick)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range w.Repos {
+		if p := a.pollers[id]; p != nil {
+			kick(p.now)
+		}
+	}
+}
+
+// runWork fetches what is due when the session begins, when woken and every
+// workEvery, and makes the goroutines of this process what it says.
+func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.WaitGroup) {
+	tries := newRetries(200*time.Millisecond, maxBackoff)
+	pause := workEvery
+	for ctx.Err() == nil {
+		sleep(ctx, pause, a.workKick, nil)
+		pause = workEvery
+		session, gen := a.gate.generation()
+		if session == "" || ctx.Err() != nil {
+			continue
+		}
+		w, err := a.getWork(ctx, session)
+		if err != nil {
+			a.linkFailed("get work", err)
+			a.log.Debug("cannot fetch work", "error", err)
+			pause = tries.next(0)
+			continue
+		}
+		tries.reset()
+		a.reconcile(ctx, workCtx, w, readers, workers)
+		a.gate.opened(gen)
+	}
+}
+
+func (a *Agent) getWork(ctx context.Context, session string) (client.Work, error) {
+	ctx, cancel := context.WithTimeout(ctx, transferLimit)
+	defer cancel()
+	return a.link.GetWork(ctx, session)
+}
+
+// reconcile starts, feeds and stops workers, pollers and reporters.
+func (a *Agent) reconcile(ctx, workCtx context.Context, w client.Work, readers, workers *sync.WaitGroup) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	got := time.Now()
+	wanted := map[string]bool{}
+	for _, as := range w.Assignments {
+		wanted[as.Deployment.ID] = true
+		a.assign(workCtx, as, got, workers)
+	}
+	for id, one := range a.workers {
+		if !wanted[id] {
+			one.stop(errNotOurs)
+			delete(a.workers, id)
+		}
+	}
+	a.reconcilePollers(ctx, w.Repositories, readers)
+	a.reconcileLive(ctx, w.Applications, readers)
+	for _, q := range w.Questions {
+		if r := a.live[q.ApplicationID]; r != nil && q.Kind == "observe" {
+			kick(r.now)
+		}
+	}
+}
+
+// assign gives a deployment to its worker. Another epoch gets another worker,
+// which begins when the former one has returned.
+func (a *Agent) assign(ctx context.Context, as client.Assignment, got time.Time, workers *sync.WaitGroup) {
+	id := as.Deployment.ID
+	old := a.workers[id]
+	if old != nil && (as.Epoch < old.epoch || as.Epoch == old.epoch && !old.ended()) {
+		old.offer(as.Deployment)
+		return
+	}
+	if old != nil && as.Epoch == old.epoch && as.Deployment.Seq <= old.deployment().Seq {
+		return // fetched before the last report: the worker has gone further
+	}
+	w := newWorker(ctx, a, as, got)
+	a.workers[id] = w
+	workers.Go(func() {
+		defer close(w.done)
+		if old != nil {
+			old.stop(errNotOurs)
+			<-old.done
+		}
+		w.run()
+	})
+}
+
+func (a *Agent) reconcilePollers(ctx context.Context, work []client.RepositoryWork, readers *sync.WaitGroup) {
+	wanted := map[string]bool{}
+	for _, r := range work {
+		repo := a.repos[r.RepoID]
+		if repo == nil {
+			continue
+		}
+		wanted[r.RepoID] = true
+		p := a.pollers[r.RepoID]
+		if p == nil {
+			p = newPoller(ctx, a, repo)
+			a.pollers[r.RepoID] = p
+			p.offer(r)
+			readers.Go(p.run)
+			continue
+		}
+		p.offer(r)
+	}
+	for id, p := range a.pollers {
+		if !wanted[id] {
+			p.cancel(errNotOurs)
+			delete(a.pollers, id)
+		}
+	}
+}
