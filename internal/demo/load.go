@@ -12,20 +12,16 @@ import (
 // count is what the load client counted in a span of time.
 type count struct {
 	Total, Failed int
-	By            map[string]int // answers by version
-	FailedBy      map[string]int // failures by version, "" when no answer came
+	By            map[string]int // good answers by version
 }
 
-func newCount() count { return count{By: map[string]int{}, FailedBy: map[string]int{}} }
+func newCount() count { return count{By: map[string]int{}} }
 
 func (c *count) add(o count) {
 	c.Total += o.Total
 	c.Failed += o.Failed
 	for v, n := range o.By {
 		c.By[v] += n
-	}
-	for v, n := range o.FailedBy {
-		c.FailedBy[v] += n
 	}
 }
 
@@ -108,7 +104,6 @@ func (l *load) one(ctx context.Context) {
 	c.Total++
 	if problem != "" {
 		c.Failed++
-		c.FailedBy[version]++
 		if len(l.errors) < 5 {
 			l.errors = append(l.errors, problem)
 		}

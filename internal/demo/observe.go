@@ -171,3 +171,15 @@ func (o *observer) first(from time.Time, want func(sample) bool) (time.Time, boo
 	}
 	return time.Time{}, false
 }
+
+// failedOn counts the requests that the router gave to a group and answered
+// with a server error.
+func (w *world) failedOn(group string) int {
+	n := 0
+	for _, c := range w.cloud.Router().Stats() {
+		if c.TargetGroupARN == group && c.Status >= 500 {
+			n += int(c.Requests)
+		}
+	}
+	return n
+}
