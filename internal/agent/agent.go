@@ -46,7 +46,6 @@ func (a *Agent) Run(ctx context.Context) error {
 
 	var session, readers, workers sync.WaitGroup
 	session.Go(func() { a.keepSession(sessionCtx) })
-	readers.Go(func() { a.follow(ctx) })
 	readers.Go(func() { a.runWork(ctx, workCtx, &readers, &workers) })
 
 	<-ctx.Done()

@@ -34,9 +34,10 @@ type poller struct {
 	cancel context.CancelCauseFunc
 	now    chan struct{} // look at once
 
-	mu   sync.Mutex
-	work client.RepositoryWork
-	apps map[string]deploy.Application
+	mu    sync.Mutex
+	work  client.RepositoryWork
+	apps  map[string]deploy.Application
+	reset bool // the record's head is news
 
 	// Of the poller's own goroutine.
 	head   string              // that the record is known to have
@@ -67,7 +68,21 @@ func (p *poller) offer(w client.RepositoryWork) {
 			kick(p.now)
 		}
 	}
+	if w.Head != p.work.Head {
+		p.reset = true
+	}
 	p.work, p.apps = w, apps
+}
+
+// follow takes over the head of the record when that is news: another process
+// reported one, or a backup was restored. News that is older than our own last
+// report does no harm: the report is repeated and changes nothing.
+func (p *poller) follow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reset {
+		p.head, p.reset = p.work.Head, false
+	}
 }
 
 func (p *poller) known() (client.RepositoryWork, map[string]deploy.Application) {
@@ -78,9 +93,6 @@ func (p *poller) known() (client.RepositoryWork, map[string]deploy.Application) 
 
 func (p *poller) run() {
 	tries := newRetries(p.a.opt.PollEvery, max(p.a.opt.PollEvery, maxPollPause))
-	if w, _ := p.known(); w.Head != "" {
-		p.head = w.Head
-	}
 	for p.ctx.Err() == nil {
 		pause := jitter(p.a.opt.PollEvery)
 		err := p.poll(p.ctx)
@@ -129,6 +141,7 @@ func (p *poller) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.follow()
 	fresh := p.fresh()
 	if head == p.head && len(fresh) == 0 && p.filed && p.told == "" {
 		p.stale = 0

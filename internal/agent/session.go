@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/client"
@@ -33,7 +34,7 @@ func (a *Agent) keepSession(ctx context.Context) {
 		a.log.Info("session begun", "agent", s.AgentName, "session", s.ID, "lease", s.Lease)
 		a.gate.begin(s, sent)
 		kick(a.workKick)
-		why := a.renew(ctx, s)
+		why := a.attend(ctx, s)
 		if ctx.Err() != nil {
 			return
 		}
@@ -41,6 +42,16 @@ func (a *Agent) keepSession(ctx context.Context) {
 		// The successor of what this session held is told at once that nobody is at work.
 		a.gate.shut(errSessionOver)
 	}
+}
+
+// attend follows the wake-ups of a session and renews it until it is over.
+func (a *Agent) attend(ctx context.Context, s client.Session) (why string) {
+	var stream sync.WaitGroup
+	defer stream.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(errSessionOver)
+	stream.Go(func() { a.follow(ctx, s.ID) })
+	return a.renew(ctx, s)
 }
 
 func (a *Agent) hello(ctx context.Context) (client.Session, error) {

@@ -8,16 +8,12 @@ import (
 	"github.com/penstock-cd/penstock/internal/client"
 )
 
-// follow holds the stream of wake-ups. Nothing depends on it: what it says can
+// follow holds the stream of wake-ups of a session. Nothing depends on it: what it says can
 // be fetched, and is fetched from time to time anyway.
-func (a *Agent) follow(ctx context.Context) {
+func (a *Agent) follow(ctx context.Context, session string) {
 	tries := newRetries(200*time.Millisecond, maxBackoff)
 	for ctx.Err() == nil {
-		session, began := a.gate.sessionID(), time.Now()
-		if session == "" {
-			sleep(ctx, workEvery, a.gate.wait(), nil)
-			continue
-		}
+		began := time.Now()
 		err := a.link.Wait(ctx, session, a.woken)
 		if ctx.Err() != nil {
 			return

@@ -156,8 +156,9 @@ func stageProblem(sc scenario, s stageReport) string {
 	return ""
 }
 
+// rounded shows shares with both versions, so that 0 is told from unknown.
 func rounded(m map[string]float64) map[string]float64 {
-	out := map[string]float64{}
+	out := map[string]float64{"v1": 0, "v2": 0}
 	for k, v := range m {
 		out[k] = math.Round(v*10000) / 10000
 	}

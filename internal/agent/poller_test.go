@@ -1,0 +1,376 @@
+package agent
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/penstock-cd/penstock/internal/client"
+	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/git"
+	"github.com/penstock-cd/penstock/internal/git/gitmem"
+	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/spec"
+)
+
+// reported returns what was reported of heads and forgets it.
+func (b *bench) reported() []client.HeadReport {
+	b.rec.mu.Lock()
+	defer b.rec.mu.Unlock()
+	out := b.rec.heads
+	b.rec.heads = nil
+	return out
+}
+
+// one expects exactly one report of a head.
+func (b *bench) one() client.HeadReport {
+	b.t.Helper()
+	r := b.reported()
+	if len(r) != 1 {
+		b.t.Fatalf("%d reports of heads, want 1: %+v", len(r), r)
+	}
+	return r[0]
+}
+
+func TestAPollWhenNothingMovedIsOneRequest(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		time.Sleep(25 * time.Second)
+		before, calls := b.repo.Requests(), 0
+		b.reported()
+		b.rec.set(func() { b.rec.calls = nil })
+		time.Sleep(100 * time.Second)
+		after := b.repo.Requests()
+		if n := after.Heads - before.Heads; n < 8 || n > 12 || after.Fetches != before.Fetches {
+			t.Errorf("%d polls and %d fetches in 100 s, want about 10 and none", n, after.Fetches-before.Fetches)
+		}
+		b.rec.set(func() {
+			for _, c := range b.rec.calls {
+				if c == "report head" || c == "report files" {
+					calls++
+				}
+			}
+		})
+		if calls != 0 {
+			t.Errorf("%d calls to the control plane although nothing moved", calls)
+		}
+	})
+}
+
+func TestAWakeUpPollsAtOnce(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start(func(o *Options) { o.PollEvery = time.Hour })
+		time.Sleep(time.Minute)
+		b.commit(map[string]string{"web/version": "v2"})
+		b.rec.set(func() { b.rec.ring(client.Wakeup{Repos: []string{"r"}}) })
+		began := time.Now()
+		d := b.until("the deployment", time.Minute, finished)
+		if took := d.FinishedAt.Sub(began); d.Status != deploy.StatusSuccess || took > 100*time.Millisecond {
+			t.Errorf("%s, from wake-up to the end %s", d.Status, took)
+		}
+	})
+}
+
+func TestWhatAMovementIsDueFor(t *testing.T) {
+	const ignoring = quick + "  trigger:\n    onCommit: {paths: [lib/**], ignores: [web/*.md]}\n"
+	for name, c := range map[string]struct {
+		file    string
+		commit  map[string]string
+		due     bool
+		sent    bool   // it is a candidate at all
+		invalid string // part of the detail
+	}{
+		"its directory":      {quick, map[string]string{"web/version": "v2"}, true, true, ""},
+		"another directory":  {quick, map[string]string{"website/version": "v2"}, false, false, ""},
+		"a further path":     {ignoring, map[string]string{"lib/x/y": "1"}, true, true, ""},
+		"an ignored file":    {ignoring, map[string]string{"web/a.md": "1", "web/version": "v2"}, false, false, ""},
+		"off":                {quick + "  trigger: {onCommit: {disabled: true}}\n", map[string]string{"web/version": "v2"}, false, false, ""},
+		"its file":           {quick, map[string]string{"web/app.pipecd.yaml": quick + "  description: new\n"}, true, true, ""},
+		"its file, unusable": {quick, map[string]string{"web/app.pipecd.yaml": quick + "  timeout: soon\n"}, true, true, "web/app.pipecd.yaml:5:12"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.ready(c.file)
+				b.start()
+				time.Sleep(time.Second)
+				b.reported()
+				sha := b.commit(c.commit)
+				time.Sleep(11 * time.Second)
+				r := b.one()
+				if r.New != sha || r.Old == "" || r.Commit.Subject != "change" {
+					t.Errorf("reported %+v", r)
+				}
+				if (len(r.Candidates) == 1) != c.sent {
+					t.Fatalf("candidates %+v", r.Candidates)
+				}
+				if c.sent && (r.Candidates[0].Due != c.due || !strings.Contains(r.Candidates[0].InvalidDetail, c.invalid) || (c.invalid == "") != (r.Candidates[0].InvalidDetail == "")) {
+					t.Errorf("candidate %+v", r.Candidates[0])
+				}
+			})
+		})
+	}
+}
+
+func TestAnUnusableFileIsSaidUntilItIsRepaired(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		time.Sleep(time.Second)
+		b.reported()
+		for i, c := range []struct {
+			path, content string
+			invalid       bool
+		}{
+			{"web/app.pipecd.yaml", "kind: [", true},
+			{"web/version", "v2", true}, // not its file: still unusable
+			{"web/app.pipecd.yaml", quick, false},
+		} {
+			b.commit(map[string]string{c.path: c.content})
+			time.Sleep(12 * time.Second)
+			r := b.one()
+			if len(r.Candidates) != 1 || (r.Candidates[0].InvalidDetail != "") != c.invalid || !r.Candidates[0].Due {
+				t.Errorf("commit %d: %+v", i, r.Candidates)
+			}
+		}
+	})
+}
+
+func TestANewApplicationIsLookedAtOnce(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		sha := b.commit(map[string]string{"web/app.pipecd.yaml": quick, "web/version": "v1", "deep/er/x.pipecd.yaml": "kind: Nonsense\n", "noname/app.pipecd.yaml": strings.Replace(quick, "  name: web\n", "  description: x\n", 1)})
+		b.rec.set(func() { b.rec.head = sha })
+		b.start()
+		time.Sleep(30 * time.Second)
+		r := b.one()
+		if r.Old != sha || r.New != sha || len(r.Candidates) != 1 || !r.Candidates[0].Due || r.Candidates[0].Name != "web" {
+			t.Errorf("reported %+v", r)
+		}
+		if len(b.rec.files) != 1 || len(b.rec.files[0].Files) != 3 {
+			t.Fatalf("files %+v", b.rec.files)
+		}
+		for _, f := range b.rec.files[0].Files {
+			switch f.Path {
+			case "web":
+				if f.Kind != "FakeApp" || f.InvalidDetail != "" || len(f.Providers) != 1 || f.ConfigFile != "app.pipecd.yaml" {
+					t.Errorf("found %+v", f)
+				}
+			case "deep/er", "noname":
+				if !strings.Contains(f.InvalidDetail, f.Path+"/"+f.ConfigFile) {
+					t.Errorf("found %+v", f)
+				}
+			default:
+				t.Errorf("found %+v", f)
+			}
+		}
+	})
+}
+
+func TestAForcePushCountsAsTouchingEverything(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		first := b.commit(map[string]string{"web/app.pipecd.yaml": quick, "web/version": "v1"})
+		gone := b.commit(map[string]string{"README.md": "gone"})
+		b.seen(gone)
+		mirror := b.repo.Mirror("main")
+		b.start(func(o *Options) {
+			o.OpenRepo = openMirror(mirror)
+		})
+		time.Sleep(time.Second)
+		b.reported()
+		sha, err := b.repo.Commit(git.Change{Branch: "main", Parent: first, Message: "instead", Files: map[string]string{"docs/x": "1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mirror.Forget(gone)
+		time.Sleep(12 * time.Second)
+		r := b.one()
+		if r.Old != gone || r.New != sha || len(r.Candidates) != 1 || !r.Candidates[0].Due || !strings.Contains(r.Candidates[0].Why.Args["path"], "former head is unknown") {
+			t.Errorf("reported %+v", r)
+		}
+	})
+}
+
+func TestAnOlderHeadMustStayToBeBelieved(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		old := b.rec.head
+		b.start()
+		b.commit(map[string]string{"README.md": "1"})
+		time.Sleep(15 * time.Second)
+		b.reported()
+		b.repo.AnswerOld(2) // a replica of the host that lags
+		time.Sleep(40 * time.Second)
+		if r := b.reported(); len(r) != 0 {
+			t.Errorf("a lagging replica was believed: %+v", r)
+		}
+		if err := b.repo.ForcePush("main", old); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(45 * time.Second)
+		if r := b.one(); r.New != old {
+			t.Errorf("the branch was set back to %s, reported %+v", old, r)
+		}
+	})
+}
+
+func TestAnotherHeadInTheRecordIsStartedFrom(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		time.Sleep(time.Second)
+		b.reported()
+		other := b.commit(map[string]string{"web/version": "v2"})
+		sha := b.commit(map[string]string{"README.md": "1"})
+		b.rec.set(func() { b.rec.refuseHead = other }) // another process reported it meanwhile
+		time.Sleep(12 * time.Second)
+		r := b.reported()
+		if len(r) != 2 || len(r[0].Candidates) != 1 || r[1].Old != other || r[1].New != sha || len(r[1].Candidates) != 0 {
+			t.Errorf("reported %+v", r)
+		}
+	})
+}
+
+func TestAnUnreachableRepositoryIsSaidOnceAndCleared(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		time.Sleep(time.Second)
+		b.reported()
+		b.repo.Fail(git.ErrUnreachable)
+		time.Sleep(5 * time.Minute)
+		if r := b.one(); !strings.Contains(r.Error, "unreachable") || r.RepoID != "r" {
+			t.Errorf("reported %+v", r)
+		}
+		b.repo.Fail(git.ErrAuth)
+		time.Sleep(3 * time.Minute)
+		if r := b.one(); !strings.Contains(r.Error, "refused") {
+			t.Errorf("reported %+v", r)
+		}
+		b.repo.Fail(nil)
+		time.Sleep(3 * time.Minute)
+		if r := b.one(); r.Error != "" || r.Old != r.New || len(r.Candidates) != 0 {
+			t.Errorf("the error was not cleared: %+v", r)
+		}
+	})
+}
+
+func TestPlansThatCannotBeMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		files   map[string]string
+		change  func(b *bench)
+		options func(*Options)
+		code    string
+		detail  string
+	}{
+		"a mistake in the platform's file": {files: map[string]string{"web/version": "bad"}, code: deploy.ReasonInvalidConfig, detail: "web/version:1:3: no such version"},
+		"not settled": {
+			change: func(b *bench) { b.world.unsettled = []deploy.Reason{deploy.Why("RUN_IN_PROGRESS", "by", "somebody")} },
+			code:   deploy.ReasonNotSettled, detail: "RUN_IN_PROGRESS",
+		},
+		"no provider":     {options: func(o *Options) { o.Config.PlatformProviders[0].Name = "other" }, code: deploy.ReasonPlanFailed, detail: `no platformProvider "p" of type FAKE`},
+		"denied":          {change: func(b *bench) { b.world.observeErr = platform.Final(errDenied) }, code: deploy.ReasonPlanFailed, detail: "allow this action"},
+		"inactive stages": {files: map[string]string{"web/app.pipecd.yaml": quick + "  pipeline: {stages: [{name: SCRIPT_RUN, with: {run: \"true\"}}]}\n"}, code: deploy.ReasonInvalidConfig, detail: "web/app.pipecd.yaml:5:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.ready(quick)
+				if c.change != nil {
+					c.change(b)
+				}
+				if c.options == nil {
+					c.options = func(*Options) {}
+				}
+				b.start(c.options)
+				files := map[string]string{"web/version": "v2"}
+				if c.files != nil {
+					files = c.files
+				}
+				b.commit(files)
+				d := b.until("the end", time.Minute, finished)
+				if d.Status != deploy.StatusFailure || d.Reason.Code != c.code || !strings.Contains(d.Reason.Args["detail"], c.detail) {
+					t.Errorf("ended %s: %s", d.Status, d.Reason)
+				}
+				if len(b.world.did()) > 0 || d.End != deploy.EndNone {
+					t.Errorf("something was written: %v", b.world.did())
+				}
+			})
+		})
+	}
+}
+
+var errDenied = spec.Error{Message: "access denied: allow this action"}
+
+func TestAThrottledObservationIsTriedAgain(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.world.observeErr = platform.Retryable(spec.Error{Message: "throttled"}, 2*time.Second)
+		b.start()
+		b.commit(map[string]string{"web/version": "v2"})
+		time.Sleep(time.Minute)
+		if d := b.rec.deployment(); d.Status != deploy.StatusPending {
+			t.Fatalf("%s: %s", d.Status, d.Reason)
+		}
+		b.world.mu.Lock()
+		b.world.observeErr = nil
+		b.world.mu.Unlock()
+		if d := b.until("the deployment", time.Minute, finished); d.Status != deploy.StatusSuccess {
+			t.Errorf("ended %s: %s", d.Status, d.Reason)
+		}
+	})
+}
+
+func TestAPersonMayDeployFromAnUnsettledState(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.world.unsettled = []deploy.Reason{deploy.Why("BUSY")}
+		b.start()
+		time.Sleep(time.Second)
+		b.rec.set(func() {
+			b.rec.trigger(deploy.Trigger{Kind: deploy.OnCommand, Commit: b.rec.app.Head, By: "ann"})
+			b.rec.ring(client.Wakeup{Work: true})
+		})
+		if d := b.until("the deployment", time.Minute, finished); d.Status != deploy.StatusSuccess || len(d.Stages) == 0 {
+			t.Errorf("ended %s: %s", d.Status, d.Reason)
+		}
+	})
+}
+
+func TestLiveStateIsReportedWhenItChanges(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		time.Sleep(4 * time.Minute)
+		b.rec.set(func() {
+			if len(b.rec.live) != 1 || b.rec.live[0].Digest != "live-v1" || b.rec.live[0].Health != deploy.HealthHealthy {
+				t.Errorf("reported %d times: %+v", len(b.rec.live), b.rec.live)
+			}
+		})
+		if n := b.world.observed; n < 7 || n > 10 {
+			t.Errorf("observed %d times in 4 minutes, want every 30 s", n)
+		}
+		b.commit(map[string]string{"web/version": "v2"})
+		b.until("the deployment", time.Minute, finished)
+		time.Sleep(time.Second)
+		b.rec.set(func() {
+			if last := b.rec.live[len(b.rec.live)-1]; last.Digest != "live-v2" {
+				t.Errorf("the last report is %s", last.Digest)
+			}
+		})
+		b.world.mu.Lock()
+		b.world.observeErr = platform.Retryable(spec.Error{Message: "throttled"}, 0)
+		b.world.mu.Unlock()
+		time.Sleep(3 * time.Minute)
+		b.rec.set(func() {
+			if last := b.rec.live[len(b.rec.live)-1]; last.Health != deploy.HealthUnknown || len(last.Resources) != 0 {
+				t.Errorf("a state that cannot be observed is told as %+v", last)
+			}
+		})
+	})
+}
+
+// openMirror gives every process the same mirror.
+func openMirror(m *gitmem.Mirror) func(ctx context.Context, r spec.Repository) (Repo, error) {
+	return func(context.Context, spec.Repository) (Repo, error) { return m, nil }
+}
