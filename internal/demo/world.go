@@ -26,7 +26,6 @@ import (
 	"github.com/penstock-cd/penstock/internal/localcloud"
 	"github.com/penstock-cd/penstock/internal/localcloud/runtime/process"
 	"github.com/penstock-cd/penstock/internal/platform/builtin"
-	"github.com/penstock-cd/penstock/internal/platform/ecs"
 	"github.com/penstock-cd/penstock/internal/server"
 )
 
@@ -207,7 +206,7 @@ spec:
 	}
 	a, err := launch.NewAgent(launch.AgentConfig{
 		Config: conf, DataDir: filepath.Join(dir, "agent"), Version: w.opt.Version, Logger: w.opt.Logger.With("part", "agent"), Metrics: prometheus.NewRegistry(),
-		Platforms: builtin.Platforms(builtin.Options{Logger: w.opt.Logger, AWS: ecs.Options{Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		Platforms: builtin.Platforms(builtin.Options{Logger: w.opt.Logger, AWS: builtin.AWS{Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return w.cloud.Credentials(), nil
 		})}}),
 	})

@@ -9,12 +9,15 @@ import (
 	"github.com/penstock-cd/penstock/internal/platform/ecs"
 )
 
+// AWS says how platforms on AWS reach their cloud.
+type AWS = ecs.Options
+
 // Options are what the platforms need of the program.
 type Options struct {
 	Logger *slog.Logger
 	// AWS overrides how the cloud is reached; the zero value takes it from the
 	// provider's configuration and the environment.
-	AWS ecs.Options
+	AWS AWS
 }
 
 // Platforms returns all built-in platforms.
