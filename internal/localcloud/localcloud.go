@@ -73,6 +73,7 @@ type Cloud struct {
 	handler http.Handler
 	gate    *gate
 	disk    *disk
+	network *network
 
 	serving  sync.WaitGroup
 	server   *http.Server
@@ -86,6 +87,12 @@ func New(opts Options) (*Cloud, error) {
 	}
 	opts = withDefaults(opts)
 	c := &Cloud{opts: opts, endpoint: "http://127.0.0.1"}
+	if opts.Listen != "" { // the tasks are real and need addresses that no other cloud uses
+		var err error
+		if c.network, err = takeNetwork(); err != nil {
+			return nil, err
+		}
+	}
 	c.cred = awswire.Credential{AccessKeyID: "AKIA" + strings.ToUpper(random(8)), SecretAccessKey: random(20)}
 	c.sts = sts.New(sts.Config{Account: opts.Account, Clock: opts.Clock, Root: c.cred})
 	c.ssm = ssm.New(ssm.Config{Account: opts.Account, Region: opts.Region, Clock: opts.Clock})
@@ -149,7 +156,7 @@ func (c *Cloud) ecsConfig() ecs.Config {
 	cfg := ecs.Config{
 		Account: c.opts.Account, Region: c.opts.Region, Seed: c.opts.Seed, Clock: c.opts.Clock, Runtime: c.opts.Runtime, Balancer: c.elb,
 		Timing: ecs.Timing{Provision: p.Provision, Deprovision: p.Deprovision, Watch: p.Watch}, MaxLag: p.ReadLag, Secret: c.secretValue,
-		Changed: c.disk.dirty, Log: c.opts.Log,
+		Changed: c.disk.dirty, Log: c.opts.Log, Network: c.network.number(),
 	}
 	if p.ReadLag > 0 {
 		rnd := mathrand.New(mathrand.NewPCG(c.opts.Seed, 0x1a9))
@@ -216,6 +223,7 @@ func (c *Cloud) Close() error {
 	c.ecs.Close()
 	c.elb.Close()
 	c.router.Close()
+	c.network.release()
 	return err
 }
 

@@ -39,6 +39,8 @@ type Config struct {
 	MaxLag time.Duration
 	// Secret returns the value behind a container secret's valueFrom (an SSM parameter or a Secrets Manager secret); may be nil.
 	Secret func(valueFrom string) (string, error)
+	// Network is the second number of the tasks' addresses, 127.Network.x.y; 0 means 10.
+	Network byte
 	// Changed is called after every change, without locks held; may be nil.
 	Changed func()
 	Log     *slog.Logger

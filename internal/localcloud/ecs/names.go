@@ -9,8 +9,17 @@ import (
 	"github.com/penstock-cd/penstock/internal/localcloud/awserr"
 )
 
-// firstIP is 127.10.0.1: tasks have loopback addresses of their own, away from 127.0.0.1 where people's servers listen.
-const firstIP uint32 = 127<<24 | 10<<16 | 1
+// defaultNetwork is 127.10.0.0/16: tasks have loopback addresses of their own, away from 127.0.0.1 where people's servers listen.
+const defaultNetwork byte = 10
+
+// firstIP is the first address of the tasks' network.
+func (c *ECS) firstIP() uint32 {
+	n := c.cfg.Network
+	if n == 0 {
+		n = defaultNetwork
+	}
+	return 127<<24 | uint32(n)<<16 | 1
+}
 
 // arn builds an ECS ARN: arn:aws:ecs:<region>:<account>:<resource>.
 func (c *ECS) arn(resource string) string {
@@ -45,12 +54,14 @@ func (c *ECS) address() string {
 			used[t.IP] = true
 		}
 	}
+	first := c.firstIP()
+	last := first | 254<<8 | 254
 	for {
+		if c.st.NextIP < first || c.st.NextIP > last {
+			c.st.NextIP = first
+		}
 		n := c.st.NextIP
 		c.st.NextIP++
-		if c.st.NextIP > 127<<24|10<<16|254<<8|254 {
-			c.st.NextIP = firstIP
-		}
 		ip := fmt.Sprintf("%d.%d.%d.%d", n>>24, n>>16&255, n>>8&255, n&255)
 		if low := n & 255; low == 0 || low == 255 || used[ip] {
 			continue

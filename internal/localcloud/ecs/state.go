@@ -163,7 +163,7 @@ type target struct {
 }
 
 func newState() *state {
-	return &state{Clusters: map[string]*cluster{}, Families: map[string]*family{}, Tokens: map[string]token{}, NextIP: firstIP}
+	return &state{Clusters: map[string]*cluster{}, Families: map[string]*family{}, Tokens: map[string]token{}}
 }
 
 // clone copies all objects; the SDK values they point to are shared.
