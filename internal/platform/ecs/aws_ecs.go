@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -116,20 +117,31 @@ func (a *awsCloud) UpdateService(ctx context.Context, cluster, name string, u se
 		in.DesiredCount = aws.Int32(int32(*u.Count))
 	}
 	if f := u.Fields; f != nil {
-		// An empty list clears, a missing one leaves.
-		in.PlacementConstraints = orEmpty(f.PlacementConstraints)
-		in.PlacementStrategy = orEmpty(f.PlacementStrategy)
-		in.HealthCheckGracePeriodSeconds = aws.Int32(f.Grace)
-		in.EnableECSManagedTags = aws.Bool(f.ManagedTags)
-		in.PropagateTags = f.PropagateTags
-		if f.PropagateTags == "" {
-			in.PropagateTags = ecstypes.PropagateTagsNone
-		}
+		changedFields(in, *f, u.Have)
 	}
 	_, err := call(ctx, a, "ecs:UpdateService", func(ctx context.Context, in *ecs.UpdateServiceInput) (*ecs.UpdateServiceOutput, error) {
 		return a.ecs.UpdateService(ctx, in)
 	}, in)
 	return err
+}
+
+// changedFields sets what differs. An empty list clears, a missing one leaves.
+func changedFields(in *ecs.UpdateServiceInput, want, have serviceFields) {
+	if digest(want.PlacementConstraints) != digest(have.PlacementConstraints) {
+		in.PlacementConstraints = orEmpty(want.PlacementConstraints)
+	}
+	if digest(want.PlacementStrategy) != digest(have.PlacementStrategy) {
+		in.PlacementStrategy = orEmpty(want.PlacementStrategy)
+	}
+	if want.Grace != have.Grace {
+		in.HealthCheckGracePeriodSeconds = aws.Int32(want.Grace)
+	}
+	if want.ManagedTags != have.ManagedTags {
+		in.EnableECSManagedTags = aws.Bool(want.ManagedTags)
+	}
+	if want.PropagateTags != have.PropagateTags {
+		in.PropagateTags = cmp.Or(want.PropagateTags, ecstypes.PropagateTagsNone)
+	}
 }
 
 func orEmpty[T any](l []T) []T {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/penstock-cd/penstock/internal/platform"
@@ -82,7 +83,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, w := wired(t, map[string]func(string, url.Values) (int, string){"RegisterTaskDefinition": answer(c.code, c.body)})
-			_, err := a.Register(context.Background(), &taskDefinition{Family: aws.String("shop")}, nil)
+			_, err := a.Register(context.Background(), &taskDefinition{Family: aws.String("shop"), ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("web")}}}, nil)
 			can, after := platform.CanRetry(err)
 			if err == nil || can != c.retry || after != c.after || !strings.Contains(err.Error(), c.words) || !strings.HasPrefix(err.Error(), "ecs:RegisterTaskDefinition: ") {
 				t.Errorf("%v (retry %v after %s)", err, can, after)
@@ -91,6 +92,14 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 				t.Errorf("%d attempts: the agent's loop retries", len(w.calls))
 			}
 		})
+	}
+}
+
+func TestIncompleteInputIsNotRetried(t *testing.T) {
+	a, _ := wired(t, nil)
+	_, err := a.Register(context.Background(), &taskDefinition{Family: aws.String("shop")}, nil)
+	if can, _ := platform.CanRetry(err); err == nil || can || !strings.Contains(err.Error(), "ContainerDefinitions") {
+		t.Errorf("%v", err)
 	}
 }
 

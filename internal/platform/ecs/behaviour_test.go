@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -642,4 +643,71 @@ func TestCanaryGrows(t *testing.T) {
 	if len(sets) != 1 || sets[0].Scale != 50 || sets[0].Running != 2 {
 		t.Errorf("canaries: %+v", sets)
 	}
+}
+
+func TestNewTaskSetMayBeVisibleLate(t *testing.T) {
+	s := start(t, "2", canaryPipeline)
+	for range 30 {
+		s.f.tick()
+	}
+	s.until(0, stepSweep)
+	st := s.r.plan.Stages[0]
+	s.f.afterCall = func(string) error { s.f.hidden = 4; return errCrash } // the answer is lost and the set is not listed yet
+	if _, err := s.stepOnce(s.r, st, stepCreateCanary, s.j); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	s.f.afterCall = nil
+	for _, step := range []string{stepCreateCanary, stepAwaitCanary} {
+		if out := s.step(s.r, st, step, s.j); out.Progress != platform.Done {
+			t.Fatalf("%s: %+v", step, out)
+		}
+	}
+	if s.f.created["set/canary"] != 1 {
+		t.Errorf("created %v", s.f.created)
+	}
+	delete(s.f.sets, s.sets(roleCanary)[0].ARN)
+	for range 40 {
+		s.f.tick()
+	}
+	if out := s.step(s.r, st, stepAwaitCanary, s.j); out.Reason.Code != ReasonSetGone {
+		t.Errorf("a removed set: %+v", out)
+	}
+}
+
+// TestSyncHealsALeftOverCanary: whatever an abandoned deployment left behind, a sync ends with one version.
+func TestSyncHealsALeftOverCanary(t *testing.T) {
+	s := start(t, "2", canaryPipeline)
+	s.until(1, stepVerify)
+	l := s.observe()
+	codes := noteCodes(l.Unsettled)
+	if !slices.Contains(codes, UnsettledSets) || !slices.Contains(codes, UnsettledSplit) {
+		t.Errorf("unsettled %v", l.Unsettled)
+	}
+	s.want("3", "")
+	next := &scene{world: s.world, r: s.plan(deploy.StrategyQuick, nil), j: &crashJournal{}}
+	fork := next.fork()
+	if out := next.stages(next.r, next.r.plan.Stages, next.j); out.Progress != platform.Done {
+		t.Fatal(out)
+	}
+	next.f.created = map[string]int{}
+	next.wantDeclared("healed")
+	fork.until(0, stepDrainFormer)
+	if out := fork.stages(fork.r, fork.r.plan.Rollback, fork.j); out.Progress != platform.Done || fork.observe().Digest != fork.r.live.Digest {
+		t.Errorf("way back to the split state: %+v", out)
+	}
+	fork.wantClean("way back to the split state")
+}
+
+// TestPlanningIsQuick: at 40 ms for each call the observation takes as long as a few calls, not as their sum.
+func TestPlanningIsQuick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.live("1")
+		w.f.delay = 40 * time.Millisecond
+		began := time.Now()
+		w.observe()
+		if took := time.Since(began); took > 200*time.Millisecond {
+			t.Errorf("observing took %s", took)
+		}
+	})
 }

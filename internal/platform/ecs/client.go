@@ -67,7 +67,8 @@ type newService struct {
 // serviceUpdate holds the fields to change; nil means leave.
 type serviceUpdate struct {
 	Count  *int
-	Fields *serviceFields // the changeable group of it
+	Fields *serviceFields // the changeable group of it; only what differs from Have is sent
+	Have   serviceFields
 }
 
 // newTaskSet is what CreateTaskSet needs.

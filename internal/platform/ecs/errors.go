@@ -26,11 +26,17 @@ func classify(op string, err error) error {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	var api smithy.APIError
-	if !errors.As(err, &api) {
+	var params smithy.InvalidParamsError
+	switch {
+	case errors.As(err, &params):
+		return platform.Final(fmt.Errorf("%s: %w", op, err))
+	case strings.Contains(err.Error(), "get identity:") && !errors.As(err, &api):
+		return platform.Retryable(fmt.Errorf("%s: there are no usable AWS credentials; check profile, credentialsFile or roleARN of the platform provider: %w", op, err), 0)
+	case !errors.As(err, &api):
 		return platform.Retryable(fmt.Errorf("%s: AWS cannot be reached: %w", op, err), 0)
 	}
 	code, msg := api.ErrorCode(), api.ErrorMessage()
-	plain := fmt.Errorf("%s: %s: %s", op, code, msg)
+	var plain error = &worded{fmt.Sprintf("%s: %s: %s", op, code, msg), err}
 	switch code {
 	case "Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException", "RequestThrottled", "RequestThrottledException", "SlowDown", "PriorRequestNotComplete", "BandwidthLimitExceeded":
 		return platform.Retryable(plain, throttleWait)
@@ -66,6 +72,15 @@ func parameterError(err error, msg string) error {
 	}
 	return err
 }
+
+// worded is an error of AWS in one short line; the SDK's own wraps it in request ids and attempts.
+type worded struct {
+	text string
+	err  error
+}
+
+func (w *worded) Error() string { return w.text }
+func (w *worded) Unwrap() error { return w.err }
 
 // isCode reports whether an error is one of the known refusals.
 func isCode(err error, code string) bool {

@@ -36,8 +36,10 @@ type fakeCloud struct {
 	afterCall func(op string) error // after a write was done: its error is the lost answer
 	before    func(op string) error // before any call: throttling, denied access
 	history   []weightsAt
-	broken    []string // violations of the invariant
-	lax       bool     // downtime is asked for: the invariant is not checked
+	broken    []string      // violations of the invariant
+	delay     time.Duration // of each call
+	hidden    int           // reads of the service that do not show its newest task set
+	lax       bool          // downtime is asked for: the invariant is not checked
 	created   map[string]int
 	oneShots  []*fakeTask
 	staleFor  int // reads that still show the routes before the last write
@@ -96,6 +98,7 @@ func (f *fakeCloud) fork() *fakeCloud {
 
 // enter is called at the begin of every call.
 func (f *fakeCloud) enter(op string) error {
+	time.Sleep(f.delay)
 	f.mu.Lock()
 	if f.before != nil {
 		return f.before(op)
@@ -310,6 +313,10 @@ func (f *fakeCloud) Service(_ context.Context, _, name string) (*service, error)
 	for _, a := range f.order() {
 		if f.sets[a].service == name {
 			t := f.sets[a].taskSet
+			if f.hidden > 0 && f.now.Sub(t.Created) < 20*time.Second {
+				f.hidden--
+				continue
+			}
 			out.Sets = append(out.Sets, t)
 			out.Running += t.Running
 			out.Pending += t.Pending

@@ -1,8 +1,6 @@
 package ecs
 
-import (
-	"time"
-)
+import "time"
 
 // Journal keys, beside the undo ledger. Their values are the types below.
 const (
@@ -33,8 +31,9 @@ type revisionRecord struct {
 
 // setRecord is a task set that the deployment created.
 type setRecord struct {
-	ARN   string `json:"arn"`
-	Token string `json:"token"`
+	ARN   string    `json:"arn"`
+	Token string    `json:"token"`
+	At    time.Time `json:"at"` // when it was created, or first found
 }
 
 // weightsRecord is what the deployment last wrote to its routes, in percent. While Writing, what was before may still be

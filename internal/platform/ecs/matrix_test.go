@@ -143,6 +143,7 @@ func (s *scene) wantClean(where string) {
 func TestCrashForward(t *testing.T) {
 	for name, begin := range scenes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			base := begin(t)
 			count := crasher{}
 			first := base.fork()
@@ -173,6 +174,7 @@ func TestCrashForward(t *testing.T) {
 func TestCrashBack(t *testing.T) {
 	for name, begin := range scenes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			stops := stopsOf(begin(t))
 			runs := 0
 			for _, stop := range stops {
@@ -233,10 +235,10 @@ func stopsOf(s *scene) []stopPoint {
 	for _, st := range s.r.plan.Stages {
 		for _, step := range st.Steps {
 			where = st.Name + "/" + step.Name
-			for {
+			for asked := 0; ; asked++ {
 				out, err := s.stepOnce(s.r, st, step.Name, s.j)
-				if err != nil {
-					s.t.Fatalf("%s: %v", where, err)
+				if err != nil || asked > 400 {
+					s.t.Fatalf("%s never ends: %v %v", where, out, err)
 				}
 				keep(out.Progress == platform.Done || wrote)
 				wrote = false
@@ -258,6 +260,7 @@ func stopsOf(s *scene) []stopPoint {
 func TestBackAfterLostAnswer(t *testing.T) {
 	for name, begin := range scenes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			base := begin(t)
 			total := base.writesOf()
 			for n := 1; n <= total; n++ {
@@ -297,7 +300,7 @@ func (s *scene) untilWrite(n int) []deploy.PlanStage {
 	defer func() { s.f.afterCall = nil }()
 	for i, st := range s.r.plan.Stages {
 		for k, step := range st.Steps {
-			for {
+			for range 400 {
 				out, err := s.stepOnce(s.r, st, step.Name, s.j)
 				if err != nil {
 					st.Steps = st.Steps[k:]
@@ -311,4 +314,40 @@ func (s *scene) untilWrite(n int) []deploy.PlanStage {
 		}
 	}
 	return nil
+}
+
+// TestFirstDeploymentIsUndoneFromEveryPoint: nothing was live, so the way back leaves nothing, the service included.
+func TestFirstDeploymentIsUndoneFromEveryPoint(t *testing.T) {
+	w := newWorld(t)
+	w.f.lax = true // nothing serves the rules before the first version does
+	w.want("1", "")
+	s := &scene{world: w, r: w.plan(deploy.StrategyQuick, nil), j: &crashJournal{}}
+	runs := 0
+	gone := func(s *scene, where string) {
+		runs++
+		if out := s.stages(s.r, s.r.plan.Rollback, s.j); out.Progress != platform.Done {
+			t.Errorf("%s: %+v", where, out)
+		}
+		if len(s.f.services) > 0 {
+			t.Errorf("%s: the service is left", where)
+		}
+		for _, r := range s.f.revisions {
+			if !r.Inactive {
+				t.Errorf("%s: %s is left", where, r.ARN)
+			}
+		}
+		s.wantClean(where)
+	}
+	for _, stop := range stopsOf(s) {
+		count := crasher{}
+		first := stop.fork()
+		count.arm(first.f, first.j)
+		gone(first, stop.where)
+		for m := 1; m <= count.n; m++ {
+			s := stop.fork()
+			(&crasher{strike: m}).arm(s.f, s.j)
+			gone(s, fmt.Sprintf("%s, crash at point %d of the way back", stop.where, m))
+		}
+	}
+	t.Logf("%d runs", runs)
 }

@@ -396,7 +396,7 @@ func (j *job) backService(ctx context.Context) (platform.Outcome, error) {
 	}
 	var u serviceUpdate
 	if then := j.snap.Service.Fields; digest(fieldsView(then)) != digest(fieldsView(s.Fields)) {
-		u.Fields = &then
+		u.Fields, u.Have = &then, s.Fields
 	}
 	rec, known, err := platform.Recall[countRecord](j.j, keyCount)
 	if err != nil {

@@ -148,7 +148,7 @@ func (j *job) updateService(ctx context.Context) (platform.Outcome, error) {
 	}
 	var u serviceUpdate
 	if digest(fieldsView(j.d.Service)) != digest(fieldsView(s.Fields)) {
-		u.Fields = &j.d.Service
+		u.Fields, u.Have = &j.d.Service, s.Fields
 	}
 	if n := j.opt.Count; n > 0 && (n > s.Count || n < s.Count && j.opt.Lower) {
 		u.Count = &n

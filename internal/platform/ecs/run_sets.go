@@ -18,6 +18,8 @@ const (
 	failuresTell = 2
 	// unhealthyLimit is how long targets may fail their check before the set counts as broken; the grace period comes on top.
 	unhealthyLimit = 90 * time.Second
+	// visibleLimit is how long a task set that was just created may be missing from lists.
+	visibleLimit = 30 * time.Second
 	// attachLimit is how long ECS may need to see a group that was just attached.
 	attachLimit = time.Minute
 )
@@ -97,10 +99,10 @@ func (j *job) createSet(ctx context.Context, role string, in newTaskSet) (platfo
 			}
 			j.logf("the canary %s grows to %g %%", tail(t.ARN), in.Scale)
 		}
-		return j.noteSet(ctx, role, setRecord{ARN: t.ARN, Token: rec.Token})
+		return j.noteSet(ctx, role, setRecord{ARN: t.ARN, Token: rec.Token, At: j.s.Now})
 	}
 	if rec.ARN != "" && rec.Token == in.Token {
-		return fail(ReasonSetGone, "set", tail(rec.ARN))
+		return j.missing(s, rec)
 	}
 	if out := j.slots(s, role); out != nil {
 		return *out, nil
@@ -119,7 +121,15 @@ func (j *job) createSet(ctx context.Context, role string, in newTaskSet) (platfo
 		return platform.Outcome{}, err
 	}
 	j.logf("created the %s task set %s: %g %% of %s", role, tail(arn), in.Scale, tail(in.Revision))
-	return j.noteSet(ctx, role, setRecord{ARN: arn, Token: in.Token})
+	return j.noteSet(ctx, role, setRecord{ARN: arn, Token: in.Token, At: j.s.Now})
+}
+
+// missing tells a task set that is not visible yet from one that somebody removed.
+func (j *job) missing(s *service, rec setRecord) (platform.Outcome, error) {
+	if !slices.Contains(s.draining(), rec.ARN) && rec.ARN != "" && j.s.Now.Sub(rec.At) < visibleLimit {
+		return ask(ReasonStabilizing, "set", tail(rec.ARN), "running", "0", "desired", "?", "pending", "0")
+	}
+	return fail(ReasonSetGone, "set", tail(rec.ARN))
 }
 
 func (j *job) noteSet(ctx context.Context, role string, rec setRecord) (platform.Outcome, error) {
@@ -180,7 +190,7 @@ func (j *job) await(ctx context.Context, role string) (platform.Outcome, error) 
 		return platform.Outcome{}, err
 	}
 	if t == nil {
-		return fail(ReasonSetGone, "set", tail(rec.ARN))
+		return j.missing(s, rec)
 	}
 	if s.Count == 0 && t.Computed == 0 {
 		j.logf("the service's desired count is 0: there is nothing to wait for")
@@ -294,6 +304,9 @@ func healthAmong(s *service, t *taskSet, groupARN string, running []task, target
 			own[a] = true
 		}
 	}
+	if !slices.ContainsFunc(targets, func(x target) bool { return own[x.ID] }) {
+		own = nil // targets of another kind: instances
+	}
 	var h setHealth
 	for _, x := range targets {
 		if len(own) > 0 && !own[x.ID] {
@@ -350,7 +363,7 @@ func (j *job) promote(ctx context.Context) (platform.Outcome, error) {
 		return platform.Outcome{}, err
 	}
 	if t == nil {
-		return fail(ReasonSetGone, "set", tail(rec.ARN))
+		return j.missing(s, rec)
 	}
 	return j.makePrimary(ctx, t)
 }
@@ -422,7 +435,7 @@ func (j *job) scaleFormer(ctx context.Context) (platform.Outcome, error) {
 		return platform.Outcome{}, err
 	}
 	if t == nil {
-		return fail(ReasonSetGone, "set", tail(rec.ARN))
+		return j.missing(s, rec)
 	}
 	if t.Status != statusPrimary {
 		return ask(ReasonNotPrimary, "set", tail(t.ARN))

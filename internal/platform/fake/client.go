@@ -20,13 +20,10 @@ func (c caller) w(op, service, detail string) Write {
 	return Write{By: c.by, Deployment: c.deployment, Op: op, Service: service, Detail: detail}
 }
 
-func (c caller) createService(ctx context.Context, name string, size int, routed bool) error {
+// createService makes a service without sets and without a route.
+func (c caller) createService(ctx context.Context, name string, size int) error {
 	return c.cloud.write(ctx, c.w("service", name, ""), func(s *Service) error {
 		s.Size = size
-		if routed && s.Weights == nil {
-			// The first set is not there yet: a route without a set behind it is no traffic that could be lost.
-			s.Weights = map[string]int{Primary: 100, Canary: 0}
-		}
 		return nil
 	})
 }

@@ -346,3 +346,21 @@ func weightsText(w map[string]int) string {
 	}
 	return fmt.Sprintf("%d/%d", w[Primary], w[Canary])
 }
+
+// Digest is equal for services that do the same, whatever their objects are called.
+func (s Service) Digest() string { return effectOf(s) }
+
+// Serves reports whether all traffic goes to one version.
+func (s Service) Serves(version string) bool {
+	m, ok := s.Set(s.Main)
+	return ok && m.Version == version && s.Weights[Canary] == 0
+}
+
+// IDs gives the sets with the deployments that created them.
+func (s Service) IDs() map[string]string {
+	out := map[string]string{}
+	for _, x := range s.Sets {
+		out[x.ID] = x.Creator
+	}
+	return out
+}

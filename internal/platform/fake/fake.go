@@ -150,7 +150,7 @@ func (*Platform) Load(ctx context.Context, src platform.Source) (platform.Desire
 		if err != nil {
 			return out, err
 		}
-		x.Version = node.Get("version").Text
+		x.Version = node.Get("version").Text()
 	}
 	out.Versions = []deploy.Version{{Kind: "FAKE_IMAGE", Name: x.Service, Version: x.Version}}
 	if out.Body, err = json.Marshal(x); err != nil {

@@ -1,0 +1,107 @@
+package ecs
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"pgregory.net/rapid"
+
+	"github.com/penstock-cd/penstock/internal/platform"
+)
+
+// TestSplit is the table of the reference for primary and canary of ECS_TRAFFIC_ROUTING.
+func TestSplit(t *testing.T) {
+	for _, c := range [][4]int{{80, 0, 80, 20}, {0, 20, 80, 20}, {100, 0, 100, 0}, {0, 100, 0, 100}, {0, 0, 100, 0}, {30, 50, 30, 70}, {-1, 101, 100, 0}, {101, 5, 95, 5}} {
+		if p, k := split(c[0], c[1]); p != c[2] || k != c[3] {
+			t.Errorf("split(%d, %d) = %d, %d, want %d, %d", c[0], c[1], p, k, c[2], c[3])
+		}
+	}
+}
+
+func TestComputedIsTheCeiling(t *testing.T) {
+	for _, c := range []struct {
+		count int
+		scale float64
+		want  int
+	}{{10, 30, 3}, {4, 30, 2}, {1, 1, 1}, {0, 100, 0}, {3, 100, 3}, {3, 33.4, 2}, {100, 29, 29}} {
+		if got := computed(c.count, c.scale); got != c.want {
+			t.Errorf("computed(%d, %g) = %d, want %d", c.count, c.scale, got, c.want)
+		}
+	}
+}
+
+func TestSplittingKeepsEverythingElse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		acts := []elbtypes.Action{
+			{Type: elbtypes.ActionTypeEnumAuthenticateCognito, Order: aws.Int32(1)},
+			{Type: elbtypes.ActionTypeEnumForward, Order: aws.Int32(2), TargetGroupArn: aws.String("p")},
+		}
+		if rapid.Bool().Draw(t, "both") {
+			acts = withWeights(acts, []weighted{{"p", rapid.IntRange(1, 999).Draw(t, "pw")}, {"c", rapid.IntRange(0, 999).Draw(t, "cw")}})
+		}
+		before := digest(actionsView(acts))
+		c := rapid.IntRange(0, 100).Draw(t, "canary")
+		got := splitActions(acts, "p", "c", 100-c, c, false)
+		if digest(actionsView(acts)) != before {
+			t.Fatal("the input was changed")
+		}
+		if share(got, "c") != float64(c) || share(got, "p") != float64(100-c) {
+			t.Fatalf("shares %v %v, want %d", share(got, "p"), share(got, "c"), c)
+		}
+		if len(got) != 2 || got[0].Type != elbtypes.ActionTypeEnumAuthenticateCognito || *got[1].Order != 2 {
+			t.Fatalf("actions %+v", got)
+		}
+		if back := restored(acts, got, "c"); share(back, "c") != share(acts, "c") {
+			t.Fatalf("restored to %v, was %v", share(back, "c"), share(acts, "c"))
+		}
+	})
+}
+
+func TestTail(t *testing.T) {
+	for in, want := range map[string]string{
+		"arn:aws:ecs:eu-west-1:1:task-set/c/shop/ecs-svc/9": "c/shop/ecs-svc/9",
+		"arn:aws:ecs:eu-west-1:1:task-definition/shop:3":    "shop:3",
+		blue:  "blue/1",
+		"":    "",
+		"x/y": "x/y",
+	} {
+		if got := tail(in); got != want {
+			t.Errorf("tail(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+// TestGuardNeedsTwoLowReads: one target less than the share needs can be a blip; none at all cannot.
+func TestGuardNeedsTwoLowReads(t *testing.T) {
+	s := start(t, "2", strings.Replace(strings.Replace(canaryPipeline, "scale: 30", "scale: 100", 1), "canary: 20", "canary: 100", 1))
+	s.until(1, stepVerify)
+	s.f.lax = true
+	sick := s.sets(roleCanary)[0].tasks[0]
+	sick.healthy = false
+	if b := s.guard(); b.Kind != platform.BreachNone {
+		t.Fatalf("first read: %+v", b)
+	}
+	sick.healthy = true
+	if b := s.guard(); b.Kind != platform.BreachNone {
+		t.Fatalf("healthy again: %+v", b)
+	}
+	sick.healthy = false
+	s.guard()
+	if b := s.guard(); b.Kind != platform.BreachHealth || b.Reason.Args["healthy"] != "3" || b.Reason.Args["needed"] != "4" {
+		t.Fatalf("second read: %+v", b)
+	}
+}
+
+func TestGuardFindsDyingTasks(t *testing.T) {
+	s := start(t, "2", canaryPipeline)
+	s.until(1, stepVerify)
+	set := s.sets(roleCanary)[0]
+	for range failuresTell {
+		set.tasks = append(set.tasks, &fakeTask{task: task{ARN: "x", Status: "STOPPED", Set: set.ID, StopCode: "TaskFailedToStart", Stopped: "CannotPullContainerError"}})
+	}
+	if b := s.guard(); b.Kind != platform.BreachHealth || b.Reason.Code != ReasonTasksFailing {
+		t.Errorf("%+v", b)
+	}
+}
