@@ -25,6 +25,7 @@ type Agent struct {
 
 	workKick    chan struct{} // fetch work now
 	sessionKick chan struct{} // renew now
+	streamKick  chan struct{} // open the stream of wake-ups anew
 	stopping    chan struct{} // closed when the process begins to stop
 	liveSlots   chan struct{} // bounds observations at the same time
 

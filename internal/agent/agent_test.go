@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/penstock-cd/penstock/internal/client"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
 	"github.com/penstock-cd/penstock/internal/platform"
@@ -52,7 +53,7 @@ func TestACommitBecomesADeployment(t *testing.T) {
 		if first := d.Stages[0]; first.EndedAt.Sub(first.StartedAt) != 0 {
 			t.Errorf("two instant steps took %s", first.EndedAt.Sub(first.StartedAt))
 		}
-		if string(b.rec.blobs[d.Plan.PinnedBlob]) == "" || strings.Contains(string(b.rec.blobs[d.Plan.PinnedBlob]), "v2") {
+		if string(b.rec.blobs[d.Plan.PinnedBlob]) == "" || strings.Contains(string(b.rec.blobs[d.Plan.PinnedBlob]), "version") {
 			t.Error("the pinned state is missing or can be read")
 		}
 		if text := string(b.rec.blobs[d.Plan.ChangesBlob]); !strings.Contains(text, "v2") {
@@ -87,7 +88,12 @@ func TestResumeAfterAKillAtEachStep(t *testing.T) {
 					var first *process
 					calls := 0
 					b.world.run = func(ctx context.Context, s platform.Step, j platform.Journal) (platform.Outcome, error) {
-						if calls++; calls == k+1 {
+						now := false
+						b.world.locked(func() {
+							calls++
+							now = calls == k+1
+						})
+						if now {
 							var out platform.Outcome
 							if effect {
 								out, _ = b.world.do(ctx, s, j)
@@ -97,9 +103,15 @@ func TestResumeAfterAKillAtEachStep(t *testing.T) {
 						}
 						return b.world.do(ctx, s, j)
 					}
-					first, end := b.start(func(o *Options) { o.Drain = time.Millisecond })
+					var end func()
+					b.world.locked(func() {
+						first, end = b.start(func(o *Options) { o.Drain = time.Millisecond })
+					})
 					b.commit(map[string]string{"web/version": "v2"})
-					b.until("the kill", 2*time.Minute, func(deploy.Deployment) bool { return first.dead })
+					b.until("the kill", 2*time.Minute, func(deploy.Deployment) (dead bool) {
+						b.rec.set(func() { dead = first.dead })
+						return dead
+					})
 					end()
 					before := len(b.world.did())
 					b.start()
@@ -163,17 +175,20 @@ func TestALostLeaseStopsWritesBeforeItRunsOut(t *testing.T) {
 			if s.Stage.Name != "FAKE_CANARY" || s.Name != "write" {
 				return b.world.do(ctx, s, j)
 			}
-			began = append(began, time.Now())
+			b.world.locked(func() { began = append(began, time.Now()) })
 			select { // a call that always takes as long as it may
 			case <-ctx.Done():
 			case <-time.After(2500 * time.Millisecond):
 			}
-			ended = append(ended, time.Now())
+			b.world.locked(func() { ended = append(ended, time.Now()) })
 			return platform.AskAgain(100*time.Millisecond, deploy.Why("SETTLING"))
 		}
 		b.start()
 		b.commit(map[string]string{"web/version": "v2"})
-		b.until("the step", time.Minute, func(deploy.Deployment) bool { return len(ended) > 2 })
+		b.until("the step", time.Minute, func(deploy.Deployment) (ok bool) {
+			b.world.locked(func() { ok = len(ended) > 2 })
+			return ok
+		})
 		down := time.Now()
 		b.rec.set(func() {
 			b.rec.down = true
@@ -182,25 +197,32 @@ func TestALostLeaseStopsWritesBeforeItRunsOut(t *testing.T) {
 				delete(b.rec.wake, c)
 			}
 		})
-		guarded := b.world.guarded
+		var guarded, looks, n int
+		b.world.locked(func() { guarded = b.world.guarded })
 		time.Sleep(time.Minute)
+		b.world.mu.Lock()
 		if last := ended[len(ended)-1]; last.Sub(down) > testLease {
 			t.Errorf("a write was at work %s behind the last possible renewal, the lease is %s", last.Sub(down), testLease)
 		}
 		if len(began) != len(ended) {
 			t.Error("a write is still at work")
 		}
-		if looks := b.world.guarded - guarded; looks < 10 {
+		n, looks = len(began), b.world.guarded-guarded
+		b.world.mu.Unlock()
+		if looks < 10 {
 			t.Errorf("the guard looked %d times in the minute without a server", looks)
 		}
-		n := len(began)
+		written := func() (more bool) {
+			b.world.locked(func() { more = len(began) > n })
+			return more
+		}
 		b.rec.set(func() { b.rec.down, b.rec.workDown, b.rec.calls = false, true, nil })
 		time.Sleep(20 * time.Second)
-		if len(began) > n {
+		if written() {
 			t.Error("written under the new lease before work was fetched: another process may have it")
 		}
 		b.rec.set(func() { b.rec.workDown = false })
-		b.until("writes", time.Minute, func(deploy.Deployment) bool { return len(began) > n })
+		b.until("writes", time.Minute, func(deploy.Deployment) bool { return written() })
 		b.rec.set(func() {
 			if i, j := slices.Index(b.rec.calls, "renew"), slices.Index(b.rec.calls, "get work"); i < 0 || j < i {
 				t.Errorf("calls on return: %v; want work fetched behind the renewal", b.rec.calls)
@@ -301,7 +323,10 @@ func TestAForeignChangeIsNotSeenInOurOwnDoubt(t *testing.T) {
 		b.ready(pipeline)
 		fails := true
 		b.world.run = func(ctx context.Context, s platform.Step, j platform.Journal) (platform.Outcome, error) {
-			if fails && s.Name == "write" {
+			b.world.mu.Lock()
+			failing := fails && s.Name == "write"
+			b.world.mu.Unlock()
+			if failing {
 				return platform.Outcome{}, platform.Retryable(errors.New("the answer was lost"), 20*time.Second)
 			}
 			return b.world.do(ctx, s, j)
@@ -313,10 +338,12 @@ func TestAForeignChangeIsNotSeenInOurOwnDoubt(t *testing.T) {
 		b.commit(map[string]string{"web/version": "v2"})
 		b.until("a try", time.Minute, func(deploy.Deployment) bool { return len(b.world.did()) > 1 })
 		time.Sleep(15 * time.Second)
-		if n := len(b.rec.breaches); n != 0 || b.world.guarded < 2 {
-			t.Errorf("%d breaches told, %d looks", n, b.world.guarded)
-		}
-		fails = false
+		b.world.locked(func() {
+			if n := len(b.rec.breaches); n != 0 || b.world.guarded < 2 {
+				t.Errorf("%d breaches told, %d looks", n, b.world.guarded)
+			}
+			fails = false
+		})
 		d := b.until("the end", time.Minute, finished)
 		if d.End != deploy.EndNeedsAttention || len(b.rec.breaches) != 1 || b.rec.breaches[0].Kind != "FOREIGN" {
 			t.Errorf("ended %s %s with %v", d.Status, d.End, b.rec.breaches)
@@ -427,6 +454,39 @@ func TestAnotherKeyCannotCarryOn(t *testing.T) {
 		d := b.until("the end", 3*time.Minute, finished)
 		if d.End != deploy.EndNeedsAttention || !strings.Contains(d.Failed.Args["detail"], "key is another one") {
 			t.Errorf("ended %s %s: %s", d.Status, d.End, d.Failed)
+		}
+	})
+}
+
+func TestRemarksAboutFilesAreInThePlan(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		b.commit(map[string]string{"web/app.pipecd.yaml": quick + "  encryption: {encryptedSecrets: {a: b}, decryptionTargets: [x]}\n", "web/version": "v2"})
+		d := b.until("the deployment", time.Minute, finished)
+		if d.Status != deploy.StatusSuccess || len(d.Plan.Notes) == 0 || d.Plan.Notes[0].Code != ReasonFileWarning || !strings.Contains(d.Plan.Notes[0].Args["detail"], "web/app.pipecd.yaml:5:") {
+			t.Errorf("%s: notes %v", d.Status, d.Plan.Notes)
+		}
+	})
+}
+
+// A stream that died without a word is replaced when the control plane answers again.
+func TestASilentStreamIsReplaced(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start(func(o *Options) { o.PollEvery = time.Hour })
+		time.Sleep(time.Second)
+		b.rec.set(func() {
+			b.rec.down = true
+			clear(b.rec.wake) // nobody writes to the old streams any more, and nobody closes them
+		})
+		time.Sleep(5 * time.Second)
+		b.rec.set(func() { b.rec.down = false })
+		time.Sleep(5 * time.Second)
+		b.commit(map[string]string{"web/version": "v2"})
+		b.rec.set(func() { b.rec.ring(client.Wakeup{Repos: []string{"r"}}) })
+		if d := b.until("the deployment", 5*time.Second, finished); d.Status != deploy.StatusSuccess {
+			t.Errorf("ended %s", d.Status)
 		}
 	})
 }

@@ -36,7 +36,6 @@ type record struct {
 	app         deploy.Application
 	d           deploy.Deployment
 	epoch       int64
-	holder      string // session
 	sessions    int
 	down        bool
 	workDown    bool // GetWork alone fails
@@ -102,7 +101,14 @@ func (r *record) assign() {
 		return
 	}
 	r.epoch++
-	r.decide(engine.Assign{Holder: fmt.Sprint("s", r.sessions), Epoch: r.epoch})
+	r.must(engine.Assign{Holder: fmt.Sprint("s", r.sessions), Epoch: r.epoch})
+}
+
+// must decides what cannot be refused.
+func (r *record) must(in engine.Input) {
+	if err := r.decide(in); err != nil {
+		panic(err)
+	}
 }
 
 func (r *record) decide(in engine.Input) error {
@@ -223,8 +229,8 @@ func (r *record) trigger(t deploy.Trigger) {
 	r.journal = nil
 	id := fmt.Sprint("d", r.deployments)
 	r.app.Current = id
-	r.decide(engine.Trigger{ID: id, ProjectID: "project", App: r.app.Ref, Trigger: t})
-	r.decide(engine.Admit{PlanDeadline: time.Now().Add(15 * time.Minute)})
+	r.must(engine.Trigger{ID: id, ProjectID: "project", App: r.app.Ref, Trigger: t})
+	r.must(engine.Admit{PlanDeadline: time.Now().Add(15 * time.Minute)})
 	r.assign()
 }
 
@@ -460,6 +466,13 @@ func (w *world) Guard(_ context.Context, h platform.Held) (platform.Breach, erro
 		return platform.Breach{}, nil
 	}
 	return g(h)
+}
+
+// locked runs f under the lock that tests share with the platform.
+func (w *world) locked(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
 }
 
 func (w *world) did() []string {

@@ -15,6 +15,7 @@ var (
 	errSessionOver  = errors.New("the session with the control plane is over")
 	errDueChanged   = errors.New("something else is due")
 	errNotOurs      = errors.New("the deployment was given to somebody else, or has ended")
+	errStaleStream  = errors.New("the control plane answers again: the old stream may be dead")
 	errDrained      = errors.New("the process stops")
 )
 

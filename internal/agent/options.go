@@ -137,7 +137,7 @@ func New(opt Options) (*Agent, error) {
 		opt: opt, log: opt.Logger, link: opt.Link, key: key, gate: newGate(), masks: masker(opt.Secrets),
 		platforms: map[deploy.Kind]platform.Platform{}, repos: map[string]*repository{},
 		workers: map[string]*worker{}, pollers: map[string]*poller{}, live: map[string]*liveReporter{},
-		workKick: make(chan struct{}, 1), sessionKick: make(chan struct{}, 1), stopping: make(chan struct{}),
+		workKick: make(chan struct{}, 1), sessionKick: make(chan struct{}, 1), streamKick: make(chan struct{}, 1), stopping: make(chan struct{}),
 		liveSlots: make(chan struct{}, liveAtOnce),
 	}
 	a.met = newMetrics(opt.Metrics, a.gate.leaseAge)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,11 +25,11 @@ import (
 // counting counts reads of a mirror.
 type counting struct {
 	*gitmem.Mirror
-	reads int
+	reads atomic.Int64
 }
 
 func (c *counting) ReadFile(ctx context.Context, commit, path string) ([]byte, error) {
-	c.reads++
+	c.reads.Add(1)
 	return c.Mirror.ReadFile(ctx, commit, path)
 }
 
@@ -41,13 +42,13 @@ func TestACommitThatTouchesNothingReadsNothing(t *testing.T) {
 		})
 		b.commit(map[string]string{"docs/first": "1"})
 		time.Sleep(20 * time.Second)
-		before := m.reads
+		before := m.reads.Load()
 		for i := range 5 {
 			b.commit(map[string]string{fmt.Sprint("docs/", i): "1"})
 			time.Sleep(15 * time.Second)
 		}
-		if m.reads != before {
-			t.Errorf("%d files were read for five commits that touch nothing", m.reads-before)
+		if n := m.reads.Load() - before; n != 0 {
+			t.Errorf("%d files were read for five commits that touch nothing", n)
 		}
 		if n := len(b.reported()); n < 6 {
 			t.Errorf("%d movements reported", n)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ type draft struct {
 	cfg    spec.Node
 	repo   Repo
 	commit git.Commit
-	file   *spec.Application
+	file   *application
 	pin    pinned
 	in     plan.Input
 }
@@ -139,8 +140,14 @@ func (w *draft) load(ctx context.Context) error {
 	return nil
 }
 
+// application is a decoded application file with the remarks about it.
+type application struct {
+	*spec.Application
+	warnings spec.Warnings
+}
+
 // desired renders what a commit declares for an application.
-func (a *Agent) desired(ctx context.Context, app deploy.Ref, sha string, p platform.Platform, cfg spec.Node) (file *spec.Application, out platform.Desired, _ Repo, c git.Commit, err error) {
+func (a *Agent) desired(ctx context.Context, app deploy.Ref, sha string, p platform.Platform, cfg spec.Node) (file *application, out platform.Desired, _ Repo, c git.Commit, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			a.log.Error("reading an application panicked", "application", app.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
@@ -163,15 +170,18 @@ func (a *Agent) desired(ctx context.Context, app deploy.Ref, sha string, p platf
 	if err != nil {
 		return nil, out, nil, c, gitError(err)
 	}
-	file, _, err = spec.ReadApplication(name, data, a.opt.Kinds...)
-	if file == nil {
+	decoded, warnings, err := spec.ReadApplication(name, data, a.opt.Kinds...)
+	if decoded == nil {
 		return nil, out, nil, c, platform.Final(err)
 	}
-	if kind := a.kindOf(file); kind != app.Kind {
-		return nil, out, nil, c, platform.Final(spec.Join(err, spec.Error{File: name, Line: file.Pos.Line, Column: file.Pos.Column,
-			Message: fmt.Sprintf("the application was registered as %s, this file is of kind %s", app.Kind, kind), Hint: "register it anew to change its kind"}))
+	file = &application{decoded, warnings}
+	if kind := a.kindOf(decoded); kind != app.Kind {
+		return nil, out, nil, c, platform.Final(spec.Join(err, spec.Error{
+			File: name, Line: file.Pos.Line, Column: file.Pos.Column,
+			Message: fmt.Sprintf("the application was registered as %s, this file is of kind %s", app.Kind, kind), Hint: "register it anew to change its kind",
+		}))
 	}
-	out, lerr := p.Load(ctx, platform.Source{App: app, Config: file, Commit: commitOf(c), Files: files{repo, sha}, ProviderConfig: cfg})
+	out, lerr := p.Load(ctx, platform.Source{App: app, Config: decoded, Commit: commitOf(c), Files: files{repo, sha}, ProviderConfig: cfg})
 	var mistakes spec.Errors
 	switch {
 	case err != nil && errors.As(lerr, &mistakes):
@@ -271,7 +281,7 @@ func (w *draft) choose() (p deploy.Plan, changes change.Changes, err error) {
 		}
 		w.in.LiveDigest = live.Digest
 	}
-	w.in.App, w.in.Trigger, w.in.CommitMessage = w.file, w.d.Trigger, w.commit.Message
+	w.in.App, w.in.Trigger, w.in.CommitMessage = w.file.Application, w.d.Trigger, w.commit.Message
 	w.in.Exists, w.in.Changes, w.in.From, w.in.To = live.Exists, changes, live.Versions, desired.Versions
 	w.in.DesiredDigest, w.in.Account = desired.Digest, live.Account
 	choice, err := plan.Choose(w.in)
@@ -287,8 +297,26 @@ func (w *draft) choose() (p deploy.Plan, changes change.Changes, err error) {
 	if p, err = plan.Assemble(w.in, choice, part); err != nil {
 		return p, changes, err
 	}
-	p.Notes = append(p.Notes, live.Notes...)
+	p.Notes = append(append(p.Notes, live.Notes...), w.warnings()...)
 	return p, changes, nil
+}
+
+// maxWarnings and maxWarning bound what of the remarks about the files goes into a plan.
+const (
+	maxWarnings = 8
+	maxWarning  = 300
+)
+
+// warnings are the remarks about the files, such as configuration without effect in this version.
+func (w *draft) warnings() []deploy.Reason {
+	var out []deploy.Reason
+	for _, one := range append(slices.Clone(w.file.warnings), w.pin.Desired.Warnings...) {
+		if len(out) == maxWarnings {
+			break
+		}
+		out = append(out, deploy.Why(ReasonFileWarning, "detail", clip(one.Error(), maxWarning)))
+	}
+	return out
 }
 
 func (w *draft) platformInput(c plan.Choice) platform.PlanInput {

@@ -47,6 +47,7 @@ type poller struct {
 	files  string              // commit at which the application files were reported last
 	filed  bool                // they were reported at all
 	stale  int                 // polls that showed an ancestor
+	tidied time.Time           // when the mirror was maintained
 }
 
 func newPoller(ctx context.Context, a *Agent, r *repository) *poller {
@@ -93,7 +94,9 @@ func (p *poller) known() (client.RepositoryWork, map[string]deploy.Application) 
 
 func (p *poller) run() {
 	tries := newRetries(p.a.opt.PollEvery, max(p.a.opt.PollEvery, maxPollPause))
+	p.tidied = time.Now()
 	for p.ctx.Err() == nil {
+		p.tidy()
 		pause := jitter(p.a.opt.PollEvery)
 		err := p.poll(p.ctx)
 		switch {
@@ -106,6 +109,20 @@ func (p *poller) run() {
 			tries.reset()
 		}
 		sleep(p.ctx, pause, p.now, nil)
+	}
+}
+
+// tidy lets git pack its mirror once a day.
+func (p *poller) tidy() {
+	m, ok := p.repo.opened().(interface {
+		Maintain(ctx context.Context) error
+	})
+	if !ok || time.Since(p.tidied) < 24*time.Hour {
+		return
+	}
+	p.tidied = time.Now()
+	if err := m.Maintain(p.ctx); err != nil && p.ctx.Err() == nil {
+		p.log.Warn("a mirror could not be maintained", "error", err)
 	}
 }
 

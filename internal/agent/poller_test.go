@@ -347,9 +347,11 @@ func TestLiveStateIsReportedWhenItChanges(t *testing.T) {
 				t.Errorf("reported %d times: %+v", len(b.rec.live), b.rec.live)
 			}
 		})
-		if n := b.world.observed; n < 7 || n > 10 {
-			t.Errorf("observed %d times in 4 minutes, want every 30 s", n)
-		}
+		b.world.locked(func() {
+			if n := b.world.observed; n < 7 || n > 10 {
+				t.Errorf("observed %d times in 4 minutes, want every 30 s", n)
+			}
+		})
 		b.commit(map[string]string{"web/version": "v2"})
 		b.until("the deployment", time.Minute, finished)
 		time.Sleep(time.Second)

@@ -14,6 +14,7 @@ import (
 // Reason codes that the agent gives beside those of the centre.
 const (
 	ReasonRetrying      = "RETRYING"       // args: stage, step, detail: the step could not be done and is tried again
+	ReasonFileWarning   = "FILE_WARNING"   // args: detail: a remark about the files, among a plan's notes
 	ReasonEarlierHolder = "EARLIER_HOLDER" // args: seconds: an earlier holder may still be at work
 )
 

@@ -14,7 +14,7 @@ func (a *Agent) follow(ctx context.Context, session string) {
 	tries := newRetries(200*time.Millisecond, maxBackoff)
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := a.link.Wait(ctx, session, a.woken)
+		err := a.stream(ctx, session)
 		if ctx.Err() != nil {
 			return
 		}
@@ -26,6 +26,23 @@ func (a *Agent) follow(ctx context.Context, session string) {
 		}
 		sleep(ctx, tries.next(0), nil, nil)
 	}
+}
+
+// stream waits for wake-ups once. A stream that stood while the control plane
+// did not answer may be dead without having said so, and is replaced.
+func (a *Agent) stream(ctx context.Context, session string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-a.streamKick:
+			cancel(errStaleStream)
+		case <-ctx.Done():
+		}
+	})
+	defer watch.Wait()
+	defer cancel(nil)
+	return a.link.Wait(ctx, session, a.woken)
 }
 
 func (a *Agent) woken(w client.Wakeup) {

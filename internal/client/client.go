@@ -135,7 +135,10 @@ func All[T any](limit int, fetch func(token string, size int32) ([]T, string, er
 			return out, err
 		}
 		out = append(out, items...)
-		if next == "" || next == token || limit > 0 && len(out) >= limit {
+		if limit > 0 && len(out) >= limit {
+			return out[:limit], nil // a server may send more than was asked for
+		}
+		if next == "" || next == token {
 			return out, nil
 		}
 		token = next

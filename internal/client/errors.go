@@ -111,8 +111,8 @@ func operation(procedure string) string {
 // itself says it.
 func Next(err error) string {
 	var e *deploy.Error
-	if !errors.As(err, &e) {
-		return ""
+	if !errors.As(err, &e) || strings.Contains(e.Message, "penstock ") {
+		return "" // the message names a command already
 	}
 	switch e.Reason {
 	case deploy.RefusedStaleView:
@@ -131,8 +131,6 @@ func Next(err error) string {
 		return "log in with: penstock login SERVER; scripts set PENSTOCK_SERVER and PENSTOCK_TOKEN"
 	case deploy.CodeDenied:
 		return "ask an admin of the project for the right; see yours with: penstock whoami -o wide"
-	case deploy.CodeNotFound:
-		return "check the id or name; list what there is with the verb: list"
 	case deploy.CodeConflict:
 		return "somebody else changed it meanwhile: look again, then repeat"
 	case deploy.CodeExhausted:

@@ -30,8 +30,11 @@ func (s store) get(name string) ([]byte, error) {
 	return nil, deploy.Errorf(deploy.CodeNotFound, "no %s", name)
 }
 
-func (s store) Parameter(_ context.Context, name string) ([]byte, error) { return s.get("ssm/" + name) }
-func (s store) Secret(_ context.Context, id string) ([]byte, error)      { return s.get("sm/" + id) }
+func (s store) Parameter(_ context.Context, name string) ([]byte, error) {
+	return s.get("ssm/" + name)
+}
+
+func (s store) Secret(_ context.Context, id string) ([]byte, error) { return s.get("sm/" + id) }
 
 func TestEverySource(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "piped.yaml")

@@ -1,4 +1,4 @@
-package agent_test
+package gitrepo_test
 
 import (
 	"net/http/httptest"
@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/penstock-cd/penstock/internal/agent"
+	"github.com/penstock-cd/penstock/internal/agent/gitrepo"
 	"github.com/penstock-cd/penstock/internal/git"
 	"github.com/penstock-cd/penstock/internal/git/githttp"
 	"github.com/penstock-cd/penstock/internal/spec"
@@ -19,16 +19,16 @@ func TestRepositoriesAreMirroredOverHTTP(t *testing.T) {
 	}
 	srv := httptest.NewServer(host)
 	defer srv.Close()
-	if err := host.CreateRepo(t.Context(), "team/apps", "main"); err != nil {
+	if err := host.CreateRepo(t.Context(), "apps", "main"); err != nil {
 		t.Fatal(err)
 	}
-	sha, err := host.CommitChange(t.Context(), "team/apps", git.Change{Branch: "main", Message: "one", Files: map[string]string{"web/app.pipecd.yaml": "x"}, Author: git.Signature{Name: "jo", Email: "jo@example.com"}})
+	sha, err := host.CommitChange(t.Context(), "apps", git.Change{Branch: "main", Message: "one", Files: map[string]string{"web/app.pipecd.yaml": "x"}, Author: git.Signature{Name: "jo", Email: "jo@example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "mirrors")
-	open := agent.GitRepos(agent.GitOptions{Git: spec.Git{Username: "piped", Password: "pw", SSHKeyData: "key"}, Dir: dir})
-	r, err := open(t.Context(), spec.Repository{RepoID: "team/../apps", Remote: srv.URL + "/team/apps", Branch: "main"})
+	open := gitrepo.Opener{Git: spec.Git{Username: "piped", Password: "pw", SSHKeyData: "key"}, Dir: dir}
+	r, err := open.Open(t.Context(), spec.Repository{RepoID: "team/../apps", Remote: srv.URL + "/apps", Branch: "main"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestRepositoriesAreMirroredOverHTTP(t *testing.T) {
 	if err != nil || len(entries) == 0 {
 		t.Errorf("mirrors %v, %v", entries, err)
 	}
-	if key, err := os.Stat(filepath.Join(dir, "ssh-key")); err != nil || key.Mode().Perm() != 0o600 {
+	if key, err := os.Stat(filepath.Join(dir, "git-ssh-key")); err != nil || key.Mode().Perm() != 0o600 {
 		t.Errorf("ssh key file: %v, %v", key, err)
 	}
 }
