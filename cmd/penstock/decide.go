@@ -24,7 +24,8 @@ type decision struct {
 func decisions() []decision {
 	return []decision{
 		{
-			"approve", "Give your approval to a stage that waits for it", "approved", []deploy.StageType{deploy.StageApproval},
+			"approve", "Give your approval to a stage that waits for it", "approved",
+			[]deploy.StageType{deploy.StageApproval},
 			func(ctx context.Context, c *client.Client, id, stage, note string) (*penstockv1.Deployment, error) {
 				res, err := c.Deployments.ApproveStage(ctx, connect.NewRequest(&penstockv1.ApproveStageRequest{DeploymentId: id, StageId: stage, Note: note}))
 				if err != nil {
@@ -34,7 +35,8 @@ func decisions() []decision {
 			},
 		},
 		{
-			"reject", "Refuse an approval: the deployment goes back", "rejected", []deploy.StageType{deploy.StageApproval},
+			"reject", "Refuse an approval: the deployment goes back", "rejected",
+			[]deploy.StageType{deploy.StageApproval},
 			func(ctx context.Context, c *client.Client, id, stage, note string) (*penstockv1.Deployment, error) {
 				res, err := c.Deployments.RejectStage(ctx, connect.NewRequest(&penstockv1.RejectStageRequest{DeploymentId: id, StageId: stage, Note: note}))
 				if err != nil {
@@ -44,7 +46,8 @@ func decisions() []decision {
 			},
 		},
 		{
-			"skip", "End a wait or an approval as skipped: the pipeline goes on", "skipped", []deploy.StageType{deploy.StageApproval, deploy.StageWait},
+			"skip", "End a wait or an approval as skipped: the pipeline goes on", "skipped",
+			[]deploy.StageType{deploy.StageApproval, deploy.StageWait},
 			func(ctx context.Context, c *client.Client, id, stage, note string) (*penstockv1.Deployment, error) {
 				res, err := c.Deployments.SkipStage(ctx, connect.NewRequest(&penstockv1.SkipStageRequest{DeploymentId: id, StageId: stage, Note: note}))
 				if err != nil {

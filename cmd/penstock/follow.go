@@ -27,6 +27,12 @@ func (w *waiting) flags(cmd *cobra.Command) {
 	f.BoolVar(&w.wait, "wait", false, "wait for the end; the exit code tells it")
 	f.BoolVarP(&w.follow, "follow", "f", false, "wait and show progress")
 	f.DurationVar(&w.timeout, "timeout", 0, "wait no longer than this (0: as long as it takes)")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if w.timeout != 0 && !w.wait && !w.follow {
+			return usagef("--timeout belongs to --wait or --follow")
+		}
+		return nil
+	}
 }
 
 // started goes on behind the start of a deployment.

@@ -95,9 +95,25 @@ func complain(s streams, cmd *cobra.Command, err error, code int) {
 	if code == exitUsage && next == "" {
 		next = "see " + cmd.CommandPath() + " --help"
 	}
+	if next == "" && code == exitNotFound && !strings.Contains(text, "penstock ") {
+		next = listVerb(cmd)
+	}
 	if next != "" {
 		fmt.Fprintf(s.Err, "  next: %s\n", next)
 	}
+}
+
+// listVerb names the command beside another one that lists what there is.
+func listVerb(cmd *cobra.Command) string {
+	if cmd.Parent() == nil {
+		return ""
+	}
+	for _, c := range cmd.Parent().Commands() {
+		if c.Name() == "list" {
+			return "list what there is with: " + c.CommandPath()
+		}
+	}
+	return ""
 }
 
 func exitCode(ctx context.Context, err error) int {
@@ -154,6 +170,7 @@ func group(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	hint := ""
+	cmd.SuggestionsMinimumDistance = 2
 	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 		hint = "; did you mean " + strings.Join(like, " or ") + "?"
 	}

@@ -42,31 +42,31 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SERVER", srv.URL)
 			e.Setenv("PENSTOCK_TOKEN", tokenAdmin)
 			e.Setenv("PENSTOCK_CONFIG", e.WorkDir+"/config/config.json")
-			e.Values[lastRun{}] = &lastRun{}
+			e.Values["last"] = &lastRun{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"penstock": scriptPenstock,
 			"code": func(ts *testscript.TestScript, neg bool, args []string) {
-				if got := ts.Value(lastRun{}).(*lastRun).code; neg || len(args) != 1 || strconv.Itoa(got) != args[0] {
+				if got := ts.Value("last").(*lastRun).code; neg || len(args) != 1 || strconv.Itoa(got) != args[0] {
 					ts.Fatalf("exit code %d, want %s", got, strings.Join(args, " "))
 				}
 			},
 			"input": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Value(lastRun{}).(*lastRun).input = []byte(ts.ReadFile(args[0]))
+				ts.Value("last").(*lastRun).input = []byte(ts.ReadFile(args[0]))
 			},
 		},
 	})
 }
 
-// lastRun is what the commands of one script tell each other; it is its own key.
+// lastRun is what the commands of one script tell each other.
 type lastRun struct {
 	code  int
 	input []byte
 }
 
 func scriptPenstock(ts *testscript.TestScript, neg bool, args []string) {
-	last := ts.Value(lastRun{}).(*lastRun)
+	last := ts.Value("last").(*lastRun)
 	var out, errs bytes.Buffer
 	width, _ := strconv.Atoi(ts.Getenv("COLUMNS"))
 	s := streams{
