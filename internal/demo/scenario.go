@@ -78,7 +78,7 @@ func play(ctx context.Context, w *world, sc scenario, p *progress) (report, erro
 		return report{}, err
 	}
 	if first.Display != "SUCCESS" {
-		return report{}, fmt.Errorf("v1 could not be deployed: %s %s", first.Display, first.GetReason().GetText())
+		return report{}, fmt.Errorf("v1 could not be deployed: %s: %s", first.Display, first.GetFailed().GetText())
 	}
 	return playChange(ctx, w, sc, p, id, first)
 }

@@ -165,9 +165,13 @@ func decideEnded(a deploy.Application, d deploy.Deployment, now time.Time) ([]de
 	}
 	switch {
 	case d.End == deploy.EndDeclared && d.Plan != nil:
+		live := d.LiveDigest
+		if len(d.Plan.Stages) == 0 {
+			live = d.Plan.LiveDigest // nothing had to be done: what the plan saw is what is good
+		}
 		data.Good = &deploy.Good{
 			DeploymentID: d.ID, Commit: d.Trigger.Commit, DesiredDigest: d.Plan.DesiredDigest,
-			LiveDigest: d.LiveDigest, Versions: d.Plan.Versions, At: d.FinishedAt,
+			LiveDigest: live, Versions: d.Plan.Versions, At: d.FinishedAt,
 		}
 	case (d.End == deploy.EndSnapshot || d.End == deploy.EndNeedsAttention) && d.Plan != nil:
 		data.Hold = &deploy.Hold{
@@ -232,9 +236,7 @@ var appAppliers = map[deploy.EventType]func(*deploy.Application, deploy.Event) e
 	deploy.EvAppSuperseded: withApp(func(a *deploy.Application, _ deploy.Event, d deploy.QueueData) {
 		a.Queue = without(a.Queue, d.DeploymentID)
 	}),
-	deploy.EvAppAdmitted: withApp(func(a *deploy.Application, _ deploy.Event, d deploy.QueueData) {
-		a.Queue, a.Current = without(a.Queue, d.DeploymentID), d.DeploymentID
-	}),
+	deploy.EvAppAdmitted: withApp(applyAppAdmitted),
 	deploy.EvAppEnded:    withApp(applyEnded),
 	deploy.EvAppReleased: withApp(func(a *deploy.Application, _ deploy.Event, _ struct{}) { a.Hold = nil }),
 }
@@ -253,6 +255,13 @@ func withApp[T any](f func(*deploy.Application, deploy.Event, T)) func(*deploy.A
 func applyQueued(a *deploy.Application, _ deploy.Event, d deploy.QueueData) {
 	a.Queue = append(a.Queue, deploy.Queued{ID: d.DeploymentID, Trigger: d.Trigger, Commit: d.Commit})
 	a.LastID, a.LastDisplay = d.DeploymentID, string(deploy.StatusPending)
+}
+
+func applyAppAdmitted(a *deploy.Application, _ deploy.Event, d deploy.QueueData) {
+	a.Queue, a.Current = without(a.Queue, d.DeploymentID), d.DeploymentID
+	if a.LastID == d.DeploymentID {
+		a.LastDisplay = string(deploy.StatusRunning)
+	}
 }
 
 func applyEnded(a *deploy.Application, _ deploy.Event, d deploy.AppEndedData) {

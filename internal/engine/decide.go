@@ -13,12 +13,20 @@ const DefaultRollbackLimit = time.Hour
 // actor and cause, which the caller knows. No event and no error means that
 // the input changes nothing.
 func Decide(d deploy.Deployment, in Input, now time.Time) ([]deploy.Event, error) {
+	_, tick := in.(Tick)
 	if d.Parked != "" {
+		if tick {
+			return nil, nil // time passes for it too, but nothing follows
+		}
 		return nil, deploy.Refuse(deploy.RefusedParked, d.ID,
 			"the deployment holds an event of type %s that this version does not know; upgrade the server", d.Parked)
 	}
-	if _, ok := in.(Trigger); !ok && d.Status.Terminal() {
-		if _, tick := in.(Tick); tick {
+	_, trigger := in.(Trigger)
+	if !trigger && d.Status == "" {
+		return nil, deploy.Errorf(deploy.CodeNotFound, "no such deployment")
+	}
+	if !trigger && d.Status.Terminal() {
+		if tick {
 			return nil, nil
 		}
 		return nil, deploy.Refuse(deploy.RefusedTerminal, d.ID, "the deployment is finished: %s", d.Display())
@@ -147,8 +155,8 @@ func (w *draft) planFailed(in PlanFailed) error {
 	if err := w.current(in.Epoch); err != nil {
 		return err
 	}
-	if w.d.Status != deploy.StatusPending {
-		return deploy.Refuse(deploy.RefusedAttemptClosed, w.d.ID, "the deployment is planned already")
+	if w.d.Status != deploy.StatusPending || w.d.AdmittedAt.IsZero() {
+		return deploy.Refuse(deploy.RefusedAttemptClosed, w.d.ID, "no plan is due")
 	}
 	w.finish(deploy.StatusFailure, deploy.EndNone, in.Reason)
 	return nil
