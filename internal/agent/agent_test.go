@@ -462,7 +462,7 @@ func TestRemarksAboutFilesAreInThePlan(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.ready(quick)
 		b.start()
-		b.commit(map[string]string{"web/app.pipecd.yaml": quick + "  encryption: {encryptedSecrets: {a: b}, decryptionTargets: [x]}\n", "web/version": "v2"})
+		b.commit(map[string]string{"web/app.pipecd.yaml": quick + "  notification: {mentions: [{event: DEPLOYMENT_FAILED, slackusers: [ann]}]}\n", "web/version": "v2"})
 		d := b.until("the deployment", time.Minute, finished)
 		if d.Status != deploy.StatusSuccess || len(d.Plan.Notes) == 0 || d.Plan.Notes[0].Code != ReasonFileWarning || !strings.Contains(d.Plan.Notes[0].Args["detail"], "web/app.pipecd.yaml:5:") {
 			t.Errorf("%s: notes %v", d.Status, d.Plan.Notes)

@@ -131,6 +131,7 @@ func (p *poller) discover(ctx context.Context, repo Repo, head string, changed [
 		p.files = head
 		return nil
 	}
+	p.filed = false // until the report has arrived: a lost one is made again by the next poll
 	names, err := repo.FindFiles(ctx, head, spec.IsApplicationFile)
 	if err != nil {
 		return err

@@ -148,10 +148,20 @@ func (r *liveReporter) once(app deploy.Application) {
 			state.Health = deploy.HealthOf(state.Resources)
 		}
 	}
-	r.report(app.ID, state, err == nil)
+	r.report(app, state, err == nil)
 }
 
-func (r *liveReporter) report(app string, state deploy.LiveState, observed bool) {
+// resendAfter is how old a report of an unchanged state may become: while a
+// deployment runs somebody looks at its age.
+func resendAfter(busy bool) time.Duration {
+	if busy {
+		return resendBusyEvery
+	}
+	return resendLiveEvery
+}
+
+func (r *liveReporter) report(app deploy.Application, state deploy.LiveState, observed bool) {
+	busy := app.Current != ""
 	if over := len(state.Resources) - maxResources; over > 0 {
 		state.Resources, state.Truncated = state.Resources[:maxResources], state.Truncated+over
 	}
@@ -161,7 +171,7 @@ func (r *liveReporter) report(app string, state deploy.LiveState, observed bool)
 		r.log.Error("encode live state", "error", err)
 		return
 	}
-	if bytes.Equal(key, r.sent) && time.Since(r.sentAt) < resendLiveEvery {
+	if bytes.Equal(key, r.sent) && time.Since(r.sentAt) < resendAfter(busy) {
 		if observed {
 			r.a.met.observed.WithLabelValues("same").Inc()
 		}
@@ -173,7 +183,7 @@ func (r *liveReporter) report(app string, state deploy.LiveState, observed bool)
 	state.At = time.Now().UTC()
 	ctx, cancel := context.WithTimeout(r.ctx, callLimit)
 	defer cancel()
-	if err := r.a.link.ReportLive(ctx, r.a.gate.sessionID(), app, state); err != nil {
+	if err := r.a.link.ReportLive(ctx, r.a.gate.sessionID(), app.ID, state); err != nil {
 		r.a.linkFailed("report live", err)
 		r.log.Debug("live state could not be reported", "error", err)
 		return

@@ -33,6 +33,8 @@ const (
 	transferLimit = 30 * time.Second
 	// resendLiveEvery is how often an unchanged live state is reported again.
 	resendLiveEvery = 5 * time.Minute
+	// resendBusyEvery is the same while a deployment of the application runs.
+	resendBusyEvery = 15 * time.Second
 	// liveAtOnce is how many applications are observed at the same time.
 	liveAtOnce = 4
 )

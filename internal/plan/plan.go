@@ -53,9 +53,8 @@ type Choice struct {
 // live rather than one without a record, and a commit that changes nothing
 // does nothing unless a person asked for it).
 func Choose(in Input) (Choice, error) {
-	if stages := in.App.Inactive(); len(stages) > 0 {
-		s := stages[0]
-		return Choice{}, spec.Errors{s.With.Errorf("take the stage out, or wait for a version that has it", "stage %s is not active in this version: %s", s.Name, s.Inactive)}
+	if err := refuse(in); err != nil {
+		return Choice{}, err
 	}
 	pipeline := len(in.App.Stages) > 0
 	switch in.Trigger.Strategy {
@@ -83,6 +82,22 @@ func Choose(in Input) (Choice, error) {
 		return Choice{Strategy: deploy.StrategyQuick, Why: deploy.Why(deploy.ReasonFirstDeployment)}, nil
 	}
 	return Choice{Strategy: deploy.StrategyPipeline, Why: whyPipeline(in)}, nil
+}
+
+// refuse names what makes any plan of this file wrong: what is understood but
+// not active must stop before the first write, never be left out in silence.
+func refuse(in Input) error {
+	if stages := in.App.Inactive(); len(stages) > 0 {
+		s := stages[0]
+		return spec.Errors{s.With.Errorf("take the stage out, or wait for a version that has it", "stage %s is not active in this version: %s", s.Name, s.Inactive)}
+	}
+	if in.App.Encryption != nil || in.App.Attachment != nil {
+		return deploy.Errorf(deploy.CodeUnsupported, "%s: encryption and attachment are not active in this version; the files would be deployed with their templates in them", in.App.File)
+	}
+	if in.Trigger.Kind == deploy.OnCommand && in.App.Trigger.OnCommand.Disabled {
+		return deploy.Errorf(deploy.CodeInvalid, "%s: trigger.onCommand.disabled is set, so the application is deployed by commits only", in.App.File)
+	}
+	return nil
 }
 
 // byMessage evaluates commitMatcher where the file's kind has it active.

@@ -1,4 +1,4 @@
-package plan
+package plan_test
 
 import (
 	"strings"
@@ -10,231 +10,187 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/change"
 	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/plan"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
-const head = "apiVersion: pipecd.dev/v1beta1\nkind: ECSApp\nspec:\n  name: shop\n"
+var kind = spec.KindInfo{Kind: "DemoApp", Platform: "DEMO", Plugin: "demo", AutoRollback: true, Stages: []string{"DEMO_SYNC", "DEMO_CANARY", "DEMO_PRIMARY"}}
 
-const canary = head + `  pipeline:
+const pipeline = `
+  pipeline:
     stages:
-      - name: ECS_CANARY_ROLLOUT
-      - name: ECS_TRAFFIC_ROUTING
-      - name: WAIT
-        with: {duration: 150s}
-      - name: WAIT_APPROVAL
-        with: {approvers: [ann, bob], minApproverNum: 2}
-      - name: ECS_PRIMARY_ROLLOUT
-        timeout: 20m
+    - name: DEMO_CANARY
+    - name: WAIT
+      with: {duration: 2m}
+    - id: gate
+      name: WAIT_APPROVAL
+      with: {approvers: [ann], minApproverNum: 1, timeout: 1h}
+      skipOn:
+        commitMessagePrefixes: ["hotfix:"]
+    - name: DEMO_PRIMARY
+      desc: everybody
 `
 
-func app(t *testing.T, text string) *spec.Application {
+func file(t *testing.T, body string) *spec.Application {
 	t.Helper()
-	a, _, err := spec.ReadApplication("app.pipecd.yaml", []byte(text))
+	app, _, err := spec.ReadApplication("web/app.pipecd.yaml", []byte("apiVersion: pipecd.dev/v1beta1\nkind: DemoApp\nspec:\n  name: web"+body), kind)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	return app
 }
 
-// changed is any difference between live and desired.
-func changed() change.Changes {
-	return change.Diff(map[string]any{"image": "v1"}, map[string]any{"image": "v2"}, change.Options{})
-}
+var changed = change.Diff(map[string]any{"image": "v1"}, map[string]any{"image": "v2"}, change.Options{})
 
-func versions(v string) []deploy.Version {
-	return []deploy.Version{{Kind: "CONTAINER_IMAGE", Name: "web", Version: v}}
-}
+func version(v string) []deploy.Version { return []deploy.Version{{Version: v}} }
 
+// TestChoose: quick sync or pipeline, and why, in the order of the rules.
 func TestChoose(t *testing.T) {
-	live := Input{Exists: true, Changes: changed(), From: versions("v1"), To: versions("v2")}
-	for _, c := range []struct {
-		name     string
-		file     string
-		in       Input
+	commit := deploy.Trigger{Kind: deploy.OnCommit, Commit: deploy.Commit{Hash: "abcdef0123"}}
+	person := func(s deploy.Strategy) deploy.Trigger {
+		return deploy.Trigger{Kind: deploy.OnCommand, By: "ann", Strategy: s}
+	}
+	for name, c := range map[string]struct {
+		body     string
+		trigger  deploy.Trigger
+		exists   bool
+		changes  change.Changes
+		from, to string
 		strategy deploy.Strategy
-		code     string
+		why      string
 		nothing  bool
 	}{
-		{"no pipeline", head, live, deploy.StrategyQuick, deploy.ReasonNoPipeline, false},
-		{"a new version", canary, live, deploy.StrategyPipeline, deploy.ReasonVersionChange, false},
-		{"same version, other change", canary, with(live, func(in *Input) { in.To = in.From }), deploy.StrategyPipeline, deploy.ReasonChanges, false},
-		{"nothing live", canary, with(live, func(in *Input) { in.Exists = false }), deploy.StrategyQuick, deploy.ReasonFirstDeployment, false},
-		{"nothing changed", canary, with(live, func(in *Input) { in.Changes = change.Changes{} }), deploy.StrategyQuick, deploy.ReasonNoChanges, true},
-		{"nothing changed, nothing live", canary, Input{}, deploy.StrategyQuick, deploy.ReasonFirstDeployment, false},
-		{"nothing changed, a person asks", canary, with(live, func(in *Input) {
-			in.Changes, in.Trigger.Kind = change.Changes{}, deploy.OnCommand
-		}), deploy.StrategyPipeline, deploy.ReasonVersionChange, false},
-		{"always", canary + "  planner:\n    alwaysUsePipeline: true\n", with(live, func(in *Input) { in.Exists = false }), deploy.StrategyPipeline, deploy.ReasonAlwaysPipeline, false},
-		{"quick by a person", canary, with(live, func(in *Input) { in.Trigger.Strategy = deploy.StrategyQuick }), deploy.StrategyQuick, deploy.ReasonUserCommand, false},
-		{"pipeline by a person", canary, with(live, func(in *Input) {
-			in.Exists, in.Trigger.Strategy = false, deploy.StrategyPipeline
-		}), deploy.StrategyPipeline, deploy.ReasonUserCommand, false},
+		"a person asks for quick":          {pipeline, person(deploy.StrategyQuick), true, changed, "v1", "v2", deploy.StrategyQuick, deploy.ReasonUserCommand, false},
+		"a person asks for the pipeline":   {pipeline, person(deploy.StrategyPipeline), true, change.Changes{}, "v1", "v1", deploy.StrategyPipeline, deploy.ReasonUserCommand, false},
+		"nothing differs":                  {pipeline, commit, true, change.Changes{}, "v1", "v1", deploy.StrategyQuick, deploy.ReasonNoChanges, true},
+		"nothing differs, a person asked":  {pipeline, person(deploy.StrategyAuto), true, change.Changes{}, "v1", "v1", deploy.StrategyPipeline, deploy.ReasonChanges, false},
+		"no pipeline":                      {"\n", commit, true, changed, "v1", "v2", deploy.StrategyQuick, deploy.ReasonNoPipeline, false},
+		"nothing live":                     {pipeline, commit, false, change.Changes{}, "", "v1", deploy.StrategyQuick, deploy.ReasonFirstDeployment, false},
+		"nothing live, always a pipeline":  {pipeline + "  planner: {alwaysUsePipeline: true}\n", commit, false, change.Changes{}, "", "v1", deploy.StrategyPipeline, deploy.ReasonAlwaysPipeline, false},
+		"another version":                  {pipeline, commit, true, changed, "v1", "v2", deploy.StrategyPipeline, deploy.ReasonVersionChange, false},
+		"the same version, other settings": {pipeline, commit, true, changed, "v1", "v1", deploy.StrategyPipeline, deploy.ReasonChanges, false},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			c.in.App = app(t, c.file)
-			got, err := Choose(c.in)
+		t.Run(name, func(t *testing.T) {
+			in := plan.Input{App: file(t, c.body), Trigger: c.trigger, Exists: c.exists, Changes: c.changes, From: version(c.from), To: version(c.to)}
+			got, err := plan.Choose(in)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Strategy != c.strategy || got.Why.Code != c.code || got.Nothing != c.nothing {
-				t.Errorf("got %s %s nothing=%v, want %s %s nothing=%v", got.Strategy, got.Why, got.Nothing, c.strategy, c.code, c.nothing)
+			if got.Strategy != c.strategy || got.Why.Code != c.why || got.Nothing != c.nothing {
+				t.Errorf("got %+v, want %s %s nothing=%v", got, c.strategy, c.why, c.nothing)
 			}
 		})
 	}
-}
-
-func with(in Input, change func(*Input)) Input {
-	change(&in)
-	return in
 }
 
 func TestChooseRefuses(t *testing.T) {
-	_, err := Choose(Input{App: app(t, head), Trigger: deploy.Trigger{Strategy: deploy.StrategyPipeline}})
-	if deploy.CodeOf(err) != deploy.CodeInvalid || !strings.Contains(err.Error(), "no pipeline") {
-		t.Errorf("a pipeline sync without a pipeline: %v", err)
+	in := plan.Input{App: file(t, "\n"), Trigger: deploy.Trigger{Kind: deploy.OnCommand, Strategy: deploy.StrategyPipeline}}
+	if _, err := plan.Choose(in); deploy.CodeOf(err) != deploy.CodeInvalid || !strings.Contains(err.Error(), "web/app.pipecd.yaml") {
+		t.Errorf("a pipeline that is not there: %v", err)
 	}
-	_, err = Choose(Input{App: app(t, head+"  pipeline:\n    stages:\n      - name: SCRIPT_RUN\n        with: {run: make}\n")})
-	if err == nil || !strings.Contains(err.Error(), "SCRIPT_RUN is not active") || !strings.Contains(err.Error(), "app.pipecd.yaml:") {
-		t.Errorf("an inactive stage must stop the plan and name its line: %v", err)
-	}
-}
-
-// own is what a platform would return for the canary file.
-func own() Part {
-	stage := func(name string, from, to float64) deploy.PlanStage {
-		return deploy.PlanStage{Name: name, Type: deploy.StagePlatform, Steps: []deploy.PlanStep{{Name: "go"}}, Exposure: deploy.Exposure{From: from, To: to}}
-	}
-	return Part{
-		Stages:        []deploy.PlanStage{stage("ECS_CANARY_ROLLOUT", 0, 0), stage("ECS_TRAFFIC_ROUTING", 0, 20), stage("ECS_PRIMARY_ROLLOUT", 20, 100)},
-		Rollback:      []deploy.PlanStage{{ID: "Rollback", Name: "ROLLBACK", Type: deploy.StagePlatform}},
-		RollbackLimit: time.Minute, SettleTime: 30 * time.Second,
+	in.App = file(t, "\n  pipeline:\n    stages:\n    - name: ANALYSIS\n      with:\n        duration: 5m\n        metrics: [{provider: p, query: q, interval: 1m, expected: {max: 1}}]\n")
+	if _, err := plan.Choose(in); err == nil || !strings.Contains(err.Error(), "ANALYSIS is not active") {
+		t.Errorf("an inactive stage: %v", err)
 	}
 }
 
-func TestAssemblePipeline(t *testing.T) {
-	in := Input{App: app(t, canary), Exists: true, DesiredDigest: "new", LiveDigest: "old", Account: "1/r"}
-	p, err := Assemble(in, Choice{Strategy: deploy.StrategyPipeline}, own())
+func own(names ...string) (out []deploy.PlanStage) {
+	for i, n := range names {
+		out = append(out, deploy.PlanStage{ID: n, Name: n, Type: deploy.StagePlatform, Steps: []deploy.PlanStep{{Name: "x"}}, Exposure: deploy.Exposure{From: float64(20 * i), To: float64(20 * (i + 1))}})
+	}
+	return out
+}
+
+// TestAssemble: generic stages stand where the file has them, with their
+// options, and exposure goes on through them.
+func TestAssemble(t *testing.T) {
+	in := plan.Input{App: file(t, pipeline), Exists: true, RunningCommit: "c1", CommitMessage: "hotfix: now", Trigger: deploy.Trigger{Commit: deploy.Commit{Hash: "c2"}}, DesiredDigest: "x", Account: "1/eu"}
+	p, err := plan.Assemble(in, plan.Choice{Strategy: deploy.StrategyPipeline}, plan.Part{Stages: own("DEMO_CANARY", "DEMO_PRIMARY"), Rollback: own("BACK"), SettleTime: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	type row struct {
-		ID, Name string
-		Type     deploy.StageType
-		Exposure deploy.Exposure
-	}
-	var got []row
+	var got []string
 	for _, s := range p.Stages {
-		got = append(got, row{s.ID, s.Name, s.Type, s.Exposure})
+		got = append(got, s.ID+" "+s.Name+" "+string(s.Type))
 	}
-	want := []row{
-		{"stage-0", "ECS_CANARY_ROLLOUT", deploy.StagePlatform, deploy.Exposure{}},
-		{"stage-1", "ECS_TRAFFIC_ROUTING", deploy.StagePlatform, deploy.Exposure{To: 20}},
-		{"stage-2", "WAIT", deploy.StageWait, deploy.Exposure{From: 20, To: 20}},
-		{"stage-3", "WAIT_APPROVAL", deploy.StageApproval, deploy.Exposure{From: 20, To: 20}},
-		{"stage-4", "ECS_PRIMARY_ROLLOUT", deploy.StagePlatform, deploy.Exposure{From: 20, To: 100}},
-	}
+	want := []string{"stage-0 DEMO_CANARY PLATFORM", "stage-1 WAIT WAIT", "gate WAIT_APPROVAL APPROVAL", "stage-3 DEMO_PRIMARY PLATFORM"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}
-	if p.Stages[2].Wait != 150*time.Second || p.Stages[3].Approvals != 2 || len(p.Stages[3].Approvers) != 2 || p.Stages[3].Timeout != 6*time.Hour {
-		t.Errorf("options of the generic stages are lost: %+v %+v", p.Stages[2], p.Stages[3])
+	if s := p.Stages[1]; s.Wait != 2*time.Minute || s.Exposure != (deploy.Exposure{From: 20, To: 20}) {
+		t.Errorf("wait is %+v", s)
 	}
-	if p.Stages[4].Timeout != 20*time.Minute || p.Stages[0].Timeout != 6*time.Hour {
-		t.Errorf("stage timeouts: %v, default %v", p.Stages[4].Timeout, p.Stages[0].Timeout)
+	if s := p.Stages[2]; s.Timeout != time.Hour || s.Approvals != 1 || s.Skip.Code != deploy.ReasonSkipOn || !cmp.Equal(s.Approvers, []string{"ann"}) {
+		t.Errorf("approval is %+v", s)
 	}
-	if p.Timeout != 6*time.Hour || p.RollbackLimit != time.Minute || !p.AutoRollback || len(p.Rollback) != 1 {
-		t.Errorf("limits and the way back: %+v", p)
+	if s := p.Stages[3]; s.Desc != "everybody" || s.Timeout <= 0 {
+		t.Errorf("primary is %+v", s)
 	}
-}
-
-func TestAssembleNothingHasNoStages(t *testing.T) {
-	p, err := Assemble(Input{App: app(t, canary), Exists: true, DesiredDigest: "d"}, Choice{Strategy: deploy.StrategyQuick, Nothing: true}, own())
-	if err != nil || len(p.Stages)+len(p.Rollback) != 0 || p.DesiredDigest != "d" {
-		t.Errorf("nothing to do must plan nothing: %+v, %v", p, err)
+	if !p.AutoRollback || p.Timeout <= 0 || p.Account != "1/eu" || len(p.Rollback) != 1 {
+		t.Errorf("plan is %+v", p)
 	}
 }
 
-func TestAssembleRefusesAWrongPart(t *testing.T) {
-	in := Input{App: app(t, canary), Exists: true}
-	short := own()
-	short.Stages = short.Stages[:2]
-	if _, err := Assemble(in, Choice{Strategy: deploy.StrategyPipeline}, short); err == nil {
-		t.Error("a platform that planned too few stages must be refused")
-	}
-	long := own()
-	long.Stages = append(long.Stages, long.Stages[0])
-	if _, err := Assemble(in, Choice{Strategy: deploy.StrategyPipeline}, long); err == nil {
-		t.Error("a platform that planned too many stages must be refused")
-	}
-	twice := own()
-	twice.Rollback[0].ID = "stage-1"
-	if _, err := Assemble(in, Choice{Strategy: deploy.StrategyPipeline}, twice); err == nil {
-		t.Error("a way back with the id of a stage must be refused")
+func TestSkipNeedsSomethingToCompareWith(t *testing.T) {
+	in := plan.Input{App: file(t, pipeline), CommitMessage: "hotfix: now"}
+	p, err := plan.Assemble(in, plan.Choice{Strategy: deploy.StrategyPipeline}, plan.Part{Stages: own("DEMO_CANARY", "DEMO_PRIMARY")})
+	if err != nil || !p.Stages[2].Skip.IsZero() {
+		t.Errorf("skipped without a running commit: %+v, %v", p.Stages[2], err)
 	}
 }
 
-func TestSkipOnIsResolvedWhenPlanned(t *testing.T) {
-	file := head + "  pipeline:\n    stages:\n      - name: WAIT\n        with:\n          duration: 1m\n          skipOn: {commitMessagePrefixes: ['hotfix:'], paths: ['docs/**']}\n"
-	for _, c := range []struct {
-		name    string
-		running string
-		message string
-		changed []string
-		skipped bool
-	}{
-		{"prefix", "abc", "hotfix: now", nil, true},
-		{"no prefix", "abc", "feature", []string{"main.go"}, false},
-		{"all paths match", "abc", "feature", []string{"docs/a.md", "docs/b/c.md"}, true},
-		{"one path does not", "abc", "feature", []string{"docs/a.md", "main.go"}, false},
-		{"nothing deployed before", "", "hotfix: now", nil, false},
+func TestAssembleRefusesWhatDoesNotFit(t *testing.T) {
+	in := plan.Input{App: file(t, pipeline)}
+	pipe := plan.Choice{Strategy: deploy.StrategyPipeline}
+	for name, part := range map[string]plan.Part{
+		"too few":            {Stages: own("DEMO_CANARY")},
+		"too many":           {Stages: own("DEMO_CANARY", "DEMO_PRIMARY", "DEMO_SYNC")},
+		"an id of both ways": {Stages: own("DEMO_CANARY", "DEMO_PRIMARY"), Rollback: own("gate")},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			in := Input{App: app(t, file), Exists: true, RunningCommit: c.running, CommitMessage: c.message, Changed: c.changed}
-			p, err := Assemble(in, Choice{Strategy: deploy.StrategyPipeline}, Part{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := !p.Stages[0].Skip.IsZero(); got != c.skipped {
-				t.Errorf("skipped %v, want %v", got, c.skipped)
-			}
-		})
+		if _, err := plan.Assemble(in, pipe, part); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if p, err := plan.Assemble(in, plan.Choice{Nothing: true}, plan.Part{}); err != nil || len(p.Stages) != 0 {
+		t.Errorf("nothing to do: %+v, %v", p, err)
 	}
 }
 
-// Whatever generic stages stand between the platform's, order is kept and
-// exposure never jumps between two stages.
-func TestExposureIsContinuous(t *testing.T) {
+// TestAnyPlanCanBeDriven: whatever mixture of stages a file has, ids are
+// unique and the platform's stages keep their order.
+func TestAnyPlanCanBeDriven(t *testing.T) {
+	base := t
 	rapid.Check(t, func(t *rapid.T) {
-		file := head + "  pipeline:\n    stages:\n"
-		var part Part
-		at := 0.0
+		var body strings.Builder
+		body.WriteString("\n  pipeline:\n    stages:\n")
+		var names []string
 		for range rapid.IntRange(1, 8).Draw(t, "stages") {
-			if rapid.Bool().Draw(t, "generic") {
-				file += "      - name: WAIT\n        with: {duration: 1s}\n"
-				continue
+			name := rapid.SampledFrom([]string{"DEMO_CANARY", "DEMO_PRIMARY", "WAIT", "WAIT_APPROVAL"}).Draw(t, "stage")
+			body.WriteString("    - name: " + name + "\n")
+			if name == "WAIT" {
+				body.WriteString("      with: {duration: 1s}\n")
 			}
-			file += "      - name: ECS_TRAFFIC_ROUTING\n"
-			to := float64(rapid.IntRange(0, 100).Draw(t, "to"))
-			part.Stages = append(part.Stages, deploy.PlanStage{Type: deploy.StagePlatform, Exposure: deploy.Exposure{From: at, To: to}})
-			at = to
+			if strings.HasPrefix(name, "DEMO") {
+				names = append(names, name)
+			}
 		}
-		a, _, err := spec.ReadApplication("app.pipecd.yaml", []byte(file))
+		in := plan.Input{App: file(base, body.String()), Exists: true}
+		p, err := plan.Assemble(in, plan.Choice{Strategy: deploy.StrategyPipeline}, plan.Part{Stages: own(names...), Rollback: []deploy.PlanStage{{ID: "rollback", Name: "BACK"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Assemble(Input{App: a, Exists: true}, Choice{Strategy: deploy.StrategyPipeline}, part)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := 0.0
-		for i, s := range p.Stages {
-			if s.Name != a.Stages[i].Name {
-				t.Fatalf("stage %d is %s, want %s", i, s.Name, a.Stages[i].Name)
+		seen := map[string]bool{}
+		for _, s := range p.Stages {
+			if seen[s.ID] || s.Type == "" {
+				t.Fatalf("stage %+v", s)
 			}
-			if s.Exposure.From != last {
-				t.Fatalf("stage %d begins at %v, the one before ended at %v", i, s.Exposure.From, last)
+			seen[s.ID] = true
+			if s.Type == deploy.StagePlatform {
+				if s.Name != names[0] {
+					t.Fatalf("%s stands where %s should", s.Name, names[0])
+				}
+				names = names[1:]
 			}
-			last = s.Exposure.To
 		}
 	})
 }

@@ -35,6 +35,10 @@ func (a *awsCloud) Service(ctx context.Context, cluster, name string) (*service,
 			return live, nil
 		}
 		live.Sets, err = a.taskSets(ctx, cluster, name)
+		if code := awsCode(err); code == "ServiceNotActiveException" || code == "ServiceNotFoundException" {
+			// A deleted service is listed, with its task sets, until its last task has ended; the sets themselves are not shown.
+			return live, nil
+		}
 		return live, err
 	}
 	return nil, nil

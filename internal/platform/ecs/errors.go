@@ -43,7 +43,7 @@ func classify(op string, err error) error {
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException":
 		return platform.Final(fmt.Errorf("%w: allow this action in the policy of the role that the agent uses", plain))
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		return platform.Final(fmt.Errorf("%w: the agent's credentials have expired; renew them, then retry the stage", plain))
+		return platform.Final(fmt.Errorf("%w: the agent's credentials have expired; renew them, then sync the application again", plain))
 	case "UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidSignatureException", "MissingAuthenticationToken", "IncompleteSignature":
 		return platform.Final(fmt.Errorf("%w: AWS does not know the agent's credentials; check profile, credentialsFile or roleARN of the platform provider", plain))
 	case "ClusterNotFoundException":
