@@ -24,21 +24,12 @@ func (b *book) keepAssignment(a assignment) error {
 }
 
 func (b *book) assignments(where map[string][]string) ([]assignment, error) {
-	recs, err := b.List(store.Assignments, store.Query{Where: where, Limit: 1000})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]assignment, len(recs))
-	for i, r := range recs {
-		if err := decodeBody(r, &out[i]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return allOf[assignment](b, store.Assignments, store.Query{Where: where})
 }
 
 // assign gives an open deployment to the live process of its identity that
-// holds the fewest, unless a live process has it.
+// holds the fewest, unless a live process has it. A parked one waits for a
+// newer server without a holder.
 func (b *book) assign(d deploy.Deployment) (deploy.Deployment, error) {
 	rec, ok, err := b.Get(store.Assignments, d.ID)
 	if err != nil {
@@ -57,7 +48,7 @@ func (b *book) assign(d deploy.Deployment) (deploy.Deployment, error) {
 	if err != nil {
 		return d, err
 	}
-	if !ok {
+	if !ok || d.Parked != "" {
 		return d, b.keepAssignment(a)
 	}
 	a.SessionID, a.Epoch = to.ID, d.Epoch+1
@@ -112,15 +103,40 @@ func (b *book) assignOrphans(agentID string) error {
 		return err
 	}
 	for _, a := range waiting {
-		d, err := b.deployment(a.DeploymentID)
-		if err != nil {
-			return err
-		}
-		if _, err := b.assign(d); err != nil {
+		if err := b.reassign(a); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reassign looks for a new holder of a deployment that has none. One that
+// cannot be read or takes no more events is told and left alone: the session
+// of a process must not depend on it.
+func (b *book) reassign(a assignment) error {
+	d, err := b.deployment(a.DeploymentID)
+	if deploy.CodeOf(err) == deploy.CodeNotFound || err == nil && d.Status.Terminal() {
+		return b.Delete(store.Assignments, a.DeploymentID)
+	}
+	if err != nil {
+		b.tell("read a deployment", a.DeploymentID, err)
+		return nil
+	}
+	if d.Seq >= deploy.MaxDeploymentEvents-reservedEvents {
+		b.tell("assign a deployment", d.ID, deploy.Errorf(deploy.CodeTooLarge, "it has used %d of %d events; the rest is kept for its end", d.Seq, deploy.MaxDeploymentEvents))
+		return nil
+	}
+	_, err = b.assign(d)
+	return err
+}
+
+// reservedEvents is how much of the budget of a deployment changes of its
+// holder leave for its way back and its end.
+const reservedEvents = 500
+
+// tell logs, behind the transaction, what was left alone.
+func (b *book) tell(what, object string, err error) {
+	b.then(func() { b.s.log.Error(what, "object", object, "error", err) })
 }
 
 // responsible spreads things over live processes without keeping a table: each
@@ -134,9 +150,20 @@ func responsible(key string, live []session) string {
 		h.Write([]byte(x.ID))
 		h.Write([]byte{0})
 		h.Write([]byte(key))
-		if v := h.Sum64(); best == "" || v > top {
+		if v := mix(h.Sum64()); best == "" || v > top {
 			best, top = x.ID, v
 		}
 	}
 	return best
+}
+
+// mix spreads every bit over all others (the finaliser of SplitMix64): the
+// last letters of a key hardly reach the upper bits of FNV alone, and then one
+// process would get everything.
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
 }

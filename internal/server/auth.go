@@ -74,8 +74,11 @@ func hashSecret(secret string) string {
 }
 
 func keepCredential(r store.Records, hash string, c credential) error {
-	return keep(r, store.Credentials, hash, c, map[string]string{"owner": c.Project + "/" + c.Kind + "/" + c.Owner})
+	return keep(r, store.Credentials, hash, c, map[string]string{"owner": c.owner()})
 }
+
+// owner is the index under which the credentials of one owner are found.
+func (c credential) owner() string { return c.Project + "/" + c.Kind + "/" + c.Owner }
 
 // rights says which right each procedure needs. A procedure that is not here
 // is refused to everybody; a test keeps the table complete.
@@ -129,10 +132,10 @@ func (g guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		start := time.Now()
 		ctx, err := g.s.admitCall(ctx, req.Spec().Procedure, req.Header())
-		if err != nil {
-			return nil, g.s.wireError(req.Spec().Procedure, err)
+		var res connect.AnyResponse
+		if err == nil {
+			res, err = next(ctx, req)
 		}
-		res, err := next(ctx, req)
 		g.s.metrics.rpc(req.Spec().Procedure, start, err)
 		if err != nil {
 			return nil, g.s.wireError(req.Spec().Procedure, err)
@@ -174,6 +177,9 @@ func (s *Server) admitCall(ctx context.Context, procedure string, h http.Header)
 	if err := policy.Check(p.Role, need); err != nil {
 		return ctx, err
 	}
+	if !s.limits.allow(p.ID, s.now()) {
+		return ctx, &deploy.Error{Code: deploy.CodeExhausted, Object: p.actor(), Message: "too many calls: slow down"}
+	}
 	return context.WithValue(ctx, principalKey{}, p), nil
 }
 
@@ -211,7 +217,11 @@ func (s *Server) authenticate(ctx context.Context, h http.Header) (principal, er
 		return p, deploy.Errorf(deploy.CodeUnauthorized, "the credential is unknown or has expired: make a new one")
 	}
 	if p.Kind == "agent" {
-		if disabled, err = s.agentDisabled(ctx, p.Project, p.Owner); err != nil {
+		disabled, err = s.agentDisabled(ctx, p.Project, p.Owner)
+		if deploy.CodeOf(err) == deploy.CodeNotFound {
+			return p, deploy.Errorf(deploy.CodeUnauthorized, "the agent of this key is not registered any more")
+		}
+		if err != nil {
 			return p, err
 		}
 		if disabled {

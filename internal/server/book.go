@@ -26,6 +26,7 @@ type book struct {
 
 	wake    map[string]bool // sessions that have something new to do
 	changed bool
+	after   []func() // what must not happen unless the transaction did
 }
 
 // entry says who acts and why; it goes into every event of a transaction.
@@ -49,11 +50,19 @@ func (s *Server) update(ctx context.Context, e entry, f func(*book) error) error
 	for id := range b.wake {
 		s.hub.wakeSession(id)
 	}
+	for _, f := range b.after {
+		f()
+	}
 	if b.changed {
-		s.hub.publish()
+		s.hub.publish(e.project)
+		ring(s.nudge)
 	}
 	return nil
 }
+
+// then runs f when the transaction has happened. The function of a transaction
+// may be run again, so nothing outside the store is done in it.
+func (b *book) then(f func()) { b.after = append(b.after, f) }
 
 // view runs f on a snapshot.
 func (s *Server) view(ctx context.Context, project string, f func(*book) error) error {
@@ -132,7 +141,7 @@ func (b *book) decide(d deploy.Deployment, in engine.Input) (deploy.Deployment, 
 	if err := b.keepDeployment(d); err != nil {
 		return d, err
 	}
-	b.s.metrics.decided(before, d)
+	b.then(func() { b.s.metrics.decided(before, d) })
 	if d.Status.Terminal() && !before.Status.Terminal() {
 		return d, b.afterEnd(d)
 	}
@@ -281,7 +290,7 @@ func (b *book) claim(d deploy.Deployment, claims []deploy.Claim) (deploy.Reason,
 }
 
 func (b *book) releaseClaims(d deploy.Deployment) error {
-	held, err := b.List(store.Claims, store.Query{Where: map[string][]string{"deployment_id": {d.ID}}, Limit: 1000})
+	held, err := listAll(b, store.Claims, store.Query{Where: map[string][]string{"deployment_id": {d.ID}}})
 	if err != nil {
 		return err
 	}
@@ -293,19 +302,71 @@ func (b *book) releaseClaims(d deploy.Deployment) error {
 	return nil
 }
 
-// once answers a repeated request with its first answer.
-func (b *book) once(requestID string, f func() (string, error)) (string, error) {
+// listAll lists all records that a query selects, in key order.
+func listAll(r store.Records, c store.Collection, q store.Query) ([]store.Record, error) {
+	var out []store.Record
+	for q.Limit = 1000; ; {
+		recs, err := r.List(c, q)
+		out = append(out, recs...)
+		if err != nil || len(recs) < q.Limit {
+			return out, err
+		}
+		q.After = &store.Cursor{Key: recs[len(recs)-1].Key}
+	}
+}
+
+// allOf lists and reads all records that a query selects.
+func allOf[T any](r store.Records, c store.Collection, q store.Query) ([]T, error) {
+	recs, err := listAll(r, c, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]T, len(recs))
+	for i, rec := range recs {
+		if err := decodeBody(rec, &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// maxRequestID bounds the ids that callers make.
+const maxRequestID = 200
+
+// answered is the stored answer to a request.
+type answered struct {
+	What   string `json:"what"` // procedure and object of the request
+	Answer string `json:"answer"`
+}
+
+// once answers a repeated request with its first answer. what names the
+// procedure and its object: an id that was used for something else is refused,
+// because the first answer would be a wrong one.
+func (b *book) once(requestID, what string, f func() (string, error)) (string, error) {
 	if requestID == "" {
 		return f()
 	}
+	if len(requestID) > maxRequestID {
+		return "", deploy.Errorf(deploy.CodeInvalid, "a request id has at most %d bytes", maxRequestID)
+	}
 	key := b.actor + "/" + requestID
 	rec, ok, err := b.Get(store.Requests, key)
-	if err != nil || ok {
-		return string(rec.Body), err
+	if err != nil {
+		return "", err
+	}
+	if ok {
+		var first answered
+		if err := decodeBody(rec, &first); err != nil {
+			return "", err
+		}
+		if first.What != what {
+			return "", &deploy.Error{Code: deploy.CodeConflict, Object: requestID, Message: "this request id was used for another request (" + first.What + "): make a new one"}
+		}
+		return first.Answer, nil
 	}
 	answer, err := f()
 	if err != nil {
 		return "", err
 	}
-	return answer, b.Put(store.Requests, store.Record{Key: key, Body: []byte(answer), Index: map[string]string{"at": store.Instant(b.now)}})
+	return answer, keep(b, store.Requests, key, answered{What: what, Answer: answer}, map[string]string{"at": store.Instant(b.now)})
 }

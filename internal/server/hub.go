@@ -13,17 +13,27 @@ type sideChange struct {
 // hub wakes those who wait in this process. It carries no truth: whoever is
 // woken reads the store again.
 type hub struct {
+	done chan struct{} // closed when the server stops
+
 	mu       sync.Mutex
 	closed   bool
 	agents   map[string]*agentWaiter
 	watchers map[*watcher]bool
 }
 
-// agentWaiter collects wake-ups of one session until its stream takes them.
+// agentWaiter collects wake-ups of one session until its stream takes them. It
+// lives as long as the session.
 type agentWaiter struct {
-	ping  chan struct{}
 	work  bool
 	repos map[string]bool
+	line  *line // the stream that takes them, nil while there is none
+}
+
+// line is one Wait stream. Only the newest one of a session gets wake-ups: an
+// older one may hang on a connection that is gone.
+type line struct {
+	ping chan struct{}
+	over chan struct{} // closed when the session ended or a newer stream took over
 }
 
 // watcher collects what one Watch stream has not seen.
@@ -31,11 +41,10 @@ type watcher struct {
 	ping    chan struct{}
 	project string
 	side    map[sideChange]bool
-	closed  bool
 }
 
 func newHub() *hub {
-	return &hub{agents: map[string]*agentWaiter{}, watchers: map[*watcher]bool{}}
+	return &hub{done: make(chan struct{}), agents: map[string]*agentWaiter{}, watchers: map[*watcher]bool{}}
 }
 
 func ring(c chan struct{}) {
@@ -45,44 +54,87 @@ func ring(c chan struct{}) {
 	}
 }
 
-// waiter returns the waiter of a session, made when needed.
-func (h *hub) waiter(session string) *agentWaiter {
+// begin makes the waiter of a new session.
+func (h *hub) begin(session string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.waiter(session)
+}
+
+func (h *hub) waiter(session string) *agentWaiter {
 	w := h.agents[session]
 	if w == nil {
-		w = &agentWaiter{ping: make(chan struct{}, 1), repos: map[string]bool{}}
+		w = &agentWaiter{repos: map[string]bool{}}
 		h.agents[session] = w
 	}
 	return w
 }
 
+// join makes the line of a new Wait stream, in place of an older one.
+func (h *hub) join(session string) *line {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.waiter(session)
+	if w.line != nil {
+		close(w.line.over)
+	}
+	w.line = &line{ping: make(chan struct{}, 1), over: make(chan struct{})}
+	ring(w.line.ping)
+	return w.line
+}
+
+// part gives a line back. The waiter stays: what comes meanwhile waits for the
+// next stream of the session.
+func (h *hub) part(session string, l *line) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w := h.agents[session]; w != nil && w.line == l {
+		w.line = nil
+	}
+}
+
+// forget ends the waiter and the stream of a session that is over.
 func (h *hub) forget(session string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if w := h.agents[session]; w != nil && w.line != nil {
+		close(w.line.over)
+	}
 	delete(h.agents, session)
 }
 
 func (h *hub) wakeSession(session string) {
-	w := h.waiter(session)
-	h.mu.Lock()
-	w.work = true
-	h.mu.Unlock()
-	ring(w.ping)
+	h.wake(session, func(w *agentWaiter) { w.work = true })
 }
 
 func (h *hub) wakeRepo(session, repo string) {
-	w := h.waiter(session)
-	h.mu.Lock()
-	w.repos[repo] = true
-	h.mu.Unlock()
-	ring(w.ping)
+	h.wake(session, func(w *agentWaiter) { w.repos[repo] = true })
 }
 
-// take returns and clears what a session was woken for.
-func (h *hub) take(w *agentWaiter) (work bool, repos []string) {
+// wake notes something for a session that is there. One that has no waiter
+// begins with all of its work anyway.
+func (h *hub) wake(session string, note func(*agentWaiter)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	w := h.agents[session]
+	if w == nil {
+		return
+	}
+	note(w)
+	if w.line != nil {
+		ring(w.line.ping)
+	}
+}
+
+// take returns and clears what a session was woken for, for the line that is
+// the newest of the session.
+func (h *hub) take(session string, l *line) (work bool, repos []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.agents[session]
+	if w == nil || w.line != l {
+		return false, nil
+	}
 	work, w.work = w.work, false
 	for r := range w.repos {
 		repos = append(repos, r)
@@ -95,7 +147,7 @@ func (h *hub) take(w *agentWaiter) (work bool, repos []string) {
 func (h *hub) watch(project string) *watcher {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := &watcher{ping: make(chan struct{}, 1), project: project, side: map[sideChange]bool{}, closed: h.closed}
+	w := &watcher{ping: make(chan struct{}, 1), project: project, side: map[sideChange]bool{}}
 	h.watchers[w] = true
 	return w
 }
@@ -106,12 +158,14 @@ func (h *hub) unwatch(w *watcher) {
 	delete(h.watchers, w)
 }
 
-// publish tells all watchers that streams grew.
-func (h *hub) publish() {
+// publish tells the watchers of a project that its streams grew.
+func (h *hub) publish(project string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for w := range h.watchers {
-		ring(w.ping)
+		if w.project == project {
+			ring(w.ping)
+		}
 	}
 }
 
@@ -129,32 +183,22 @@ func (h *hub) publishSide(c sideChange) {
 }
 
 // drain returns and clears the side changes of a watcher.
-func (h *hub) drain(w *watcher) (side []sideChange, closed bool) {
+func (h *hub) drain(w *watcher) (side []sideChange) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for c := range w.side {
 		side = append(side, c)
 	}
 	clear(w.side)
-	return side, w.closed
+	return side
 }
 
-// close ends all watchers and waiters: the server stops.
+// close ends all streams: the server stops.
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = true
-	for w := range h.watchers {
-		w.closed = true
-		ring(w.ping)
+	if !h.closed {
+		h.closed = true
+		close(h.done)
 	}
-	for _, w := range h.agents {
-		ring(w.ping)
-	}
-}
-
-func (h *hub) isClosed() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.closed
 }

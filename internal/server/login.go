@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -46,7 +46,7 @@ func HashPassword(password string) string {
 // time. A malformed hash matches nothing.
 func CheckPassword(hash, password string) bool {
 	parts := strings.Split(hash, "$")
-	if len(parts) != 6 || parts[1] != "argon2id" {
+	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return false
 	}
 	var m, t uint32
@@ -63,70 +63,75 @@ func CheckPassword(hash, password string) bool {
 	return subtle.ConstantTimeCompare(got, want) == 1
 }
 
-// loginGuard limits attempts for each user name: guessing is slow, and one
-// attempt at a time is hashed, so that nobody fills the memory.
+// loginGuard limits attempts: guessing is slow, whatever names are tried, and
+// one attempt at a time is hashed, so that nobody fills the memory.
 type loginGuard struct {
-	mu    sync.Mutex
-	users map[string]*rate.Limiter
-	one   chan struct{}
+	user          string
+	known, others *rate.Limiter
+	one           chan struct{}
 }
 
-func newLoginGuard() *loginGuard {
-	return &loginGuard{users: map[string]*rate.Limiter{}, one: make(chan struct{}, 1)}
+func newLoginGuard(user string) *loginGuard {
+	limiter := func() *rate.Limiter { return rate.NewLimiter(rate.Every(12*time.Second), 5) }
+	return &loginGuard{user: user, known: limiter(), others: limiter(), one: make(chan struct{}, 1)}
 }
 
 func (g *loginGuard) allow(user string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.users) > 10000 {
-		clear(g.users)
+	if user == g.user {
+		return g.known.Allow()
 	}
-	l := g.users[user]
-	if l == nil {
-		l = rate.NewLimiter(rate.Every(12*time.Second), 5)
-		g.users[user] = l
-	}
-	return l.Allow()
+	return g.others.Allow()
 }
 
-func (g *loginGuard) check(hash, password string) bool {
-	g.one <- struct{}{}
+func (g *loginGuard) check(ctx context.Context, hash, password string) (bool, error) {
+	select {
+	case g.one <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 	defer func() { <-g.one }()
-	return CheckPassword(hash, password)
+	return CheckPassword(hash, password), nil
 }
 
 // Login implements ProjectService.
 func (s *Server) Login(ctx context.Context, req *connect.Request[penstockv1.LoginRequest]) (*connect.Response[penstockv1.LoginResponse], error) {
 	m := req.Msg
 	if s.opt.Admin.PasswordHash == "" {
-		return nil, s.wireError("Login", deploy.Errorf(deploy.CodeDenied, "no password login is set up on this server"))
+		return nil, deploy.Errorf(deploy.CodeDenied, "no password login is set up on this server")
 	}
-	if len(m.Password) > 1024 || !s.logins.allow(m.Username) {
-		return nil, s.wireError("Login", deploy.Errorf(deploy.CodeExhausted, "too many attempts: wait a minute"))
+	if len(m.Password) > 1024 || len(m.Username) > 200 {
+		return nil, deploy.Errorf(deploy.CodeInvalid, "the user name or the password is too long")
 	}
-	nameOK := subtle.ConstantTimeCompare([]byte(m.Username), []byte(s.opt.Admin.Username)) == 1
-	if !s.logins.check(s.opt.Admin.PasswordHash, m.Password) || !nameOK {
-		return nil, s.wireError("Login", deploy.Errorf(deploy.CodeUnauthorized, "wrong user name or password"))
+	if !s.logins.allow(m.Username) {
+		return nil, deploy.Errorf(deploy.CodeExhausted, "too many attempts: wait a minute")
 	}
-	secret, c, err := s.newCredential(ctx, credential{
-		Kind: "session", Project: s.opt.Project.ID, Owner: m.Username, Role: policy.RoleAdmin, ExpiresAt: s.now().Add(sessionLife),
+	right, err := s.logins.check(ctx, s.opt.Admin.PasswordHash, m.Password)
+	if err != nil {
+		return nil, err
+	}
+	if subtle.ConstantTimeCompare([]byte(m.Username), []byte(s.opt.Admin.Username)) != 1 || !right {
+		return nil, deploy.Errorf(deploy.CodeUnauthorized, "wrong user name or password")
+	}
+	e := entry{project: s.opt.Project.ID, actor: "user:" + m.Username}
+	secret, c, err := s.issue(ctx, e, credential{
+		Kind: "session", Project: e.project, Owner: m.Username, Role: policy.RoleAdmin, ExpiresAt: s.now().Add(sessionLife),
+	}, func(b *book, c credential) error {
+		return b.appendFact(store.Stream{Kind: deploy.StreamProject, ID: e.project}, deploy.EvLoggedIn, map[string]string{"credential": c.ID})
 	})
 	if err != nil {
-		return nil, s.wireError("Login", err)
-	}
-	err = s.audit(ctx, entry{project: c.Project, actor: "user:" + m.Username}, deploy.EvLoggedIn, map[string]string{"credential": c.ID})
-	if err != nil {
-		return nil, s.wireError("Login", err)
+		return nil, err
 	}
 	res := connect.NewResponse(&penstockv1.LoginResponse{Token: secret, ExpiresAt: timestamppb.New(c.ExpiresAt)})
-	res.Header().Set("Set-Cookie", cookie(req.Header(), secret, c.ExpiresAt).String())
+	res.Header().Set("Set-Cookie", s.cookie(req.Header(), secret, c.ExpiresAt).String())
 	return res, nil
 }
 
-func cookie(h http.Header, value string, until time.Time) *http.Cookie {
+// cookie carries a session. It is kept to TLS when the browser uses it, or when
+// the page is published under https by a proxy in front.
+func (s *Server) cookie(h http.Header, value string, until time.Time) *http.Cookie {
 	return &http.Cookie{
 		Name: sessionCookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Expires: until, Secure: h.Get(schemeHeader) == "https",
+		Expires: until, Secure: h.Get(schemeHeader) == "https" || strings.HasPrefix(s.opt.WebAddress, "https://"),
 	}
 }
 
@@ -140,16 +145,38 @@ func (s *Server) Logout(ctx context.Context, req *connect.Request[penstockv1.Log
 		}
 	}
 	res := connect.NewResponse(&penstockv1.LogoutResponse{})
-	res.Header().Set("Set-Cookie", cookie(req.Header(), "", time.Unix(0, 0)).String())
+	res.Header().Set("Set-Cookie", s.cookie(req.Header(), "", time.Unix(0, 0)).String())
 	return res, nil
 }
 
-// newCredential makes and stores a secret; the secret itself is returned once.
-func (s *Server) newCredential(ctx context.Context, c credential) (string, credential, error) {
+// maxKeys is how many keys an agent has: the one in use and its successor.
+const maxKeys = 2
+
+// issue makes and stores a secret, which is returned once, and records the
+// fact. A secret whose fact could not be recorded is taken back: it lives in
+// another transaction, because it must be found before a project is known.
+func (s *Server) issue(ctx context.Context, e entry, c credential, fact func(*book, credential) error) (string, credential, error) {
 	secret := newSecret(map[string]string{"agent": "psa_", "key": "psk_", "session": "pss_"}[c.Kind])
 	c.ID, c.CreatedAt = s.opt.NewID(), s.now()
+	hash := hashSecret(secret)
 	err := s.opt.Store.Update(ctx, store.System, func(tx store.Tx) error {
-		return keepCredential(tx, hashSecret(secret), c)
+		if c.Kind == "agent" {
+			n, err := tx.Count(store.Credentials, store.Query{Where: map[string][]string{"owner": {c.owner()}}})
+			if err != nil {
+				return err
+			}
+			if n >= maxKeys {
+				return &deploy.Error{Code: deploy.CodeExhausted, Object: c.Owner, Message: "an agent has at most two keys: remove the older one first"}
+			}
+		}
+		return keepCredential(tx, hash, c)
 	})
-	return secret, c, err
+	if err != nil {
+		return "", c, err
+	}
+	if err := s.update(ctx, e, func(b *book) error { return fact(b, c) }); err != nil {
+		drop := s.opt.Store.Update(context.WithoutCancel(ctx), store.System, func(tx store.Tx) error { return tx.Delete(store.Credentials, hash) })
+		return "", c, errors.Join(err, drop)
+	}
+	return secret, c, nil
 }

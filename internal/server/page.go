@@ -30,12 +30,9 @@ type page[T any] struct {
 // others in want.
 func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.PageRequest, want func(T) bool) (page[T], error) {
 	var out page[T]
-	size := int(req.GetPageSize())
-	switch {
-	case size == 0:
-		size = defaultPage
-	case size < 0 || size > largestPage:
-		return out, deploy.Errorf(deploy.CodeInvalid, "page_size is 1 to %d", largestPage)
+	size, err := pageSize(req, defaultPage)
+	if err != nil {
+		return out, err
 	}
 	if t := req.GetPageToken(); t != "" {
 		after, err := readToken(t)
@@ -46,16 +43,16 @@ func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.P
 	}
 	total := q
 	total.After, total.Limit = nil, 0
-	var err error
 	if out.total, err = b.Count(c, total); err != nil {
 		return out, err
 	}
-	q.Limit = scanBatch
-	for scanned := 0; scanned < scanLimit; scanned += scanBatch {
+	q.Limit = min(size+1, scanBatch) // mostly enough: many lists have no further filter
+	for scanned := 0; scanned < scanLimit; q.Limit = scanBatch {
 		recs, err := b.List(c, q)
 		if err != nil {
 			return out, err
 		}
+		scanned += q.Limit
 		for _, r := range recs {
 			q.After = &store.Cursor{Key: r.Key, Value: r.Index[q.OrderBy]}
 			var v T
@@ -71,13 +68,25 @@ func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.P
 			out.items = append(out.items, v)
 			out.next = writeToken(*q.After)
 		}
-		if len(recs) < scanBatch {
+		if len(recs) < q.Limit {
 			out.next = ""
 			return out, nil
 		}
 	}
 	out.next = writeToken(*q.After)
 	return out, nil
+}
+
+// pageSize reads the size of a page; 0 is the default.
+func pageSize(req *penstockv1.PageRequest, other int) (int, error) {
+	switch size := int(req.GetPageSize()); {
+	case size == 0:
+		return other, nil
+	case size < 0 || size > largestPage:
+		return 0, deploy.Errorf(deploy.CodeInvalid, "page_size is 1 to %d", largestPage)
+	default:
+		return size, nil
+	}
 }
 
 func writeToken(c store.Cursor) string {

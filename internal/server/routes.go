@@ -3,7 +3,9 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +30,9 @@ func sortBy[T any, K cmp.Ordered](list []T, key func(T) K) {
 
 // routes joins everything that is served on the one port.
 func (s *Server) routes() http.Handler {
-	opts := []connect.HandlerOption{connect.WithInterceptors(guard{s}), connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(maxMessage)}
+	opts := []connect.HandlerOption{
+		connect.WithRecover(s.recovered), connect.WithInterceptors(guard{s}), connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(maxMessage),
+	}
 	api := http.NewServeMux()
 	api.Handle(penstockv1connect.NewApplicationServiceHandler(s, opts...))
 	api.Handle(penstockv1connect.NewDeploymentServiceHandler(s, opts...))
@@ -52,6 +56,12 @@ func (s *Server) routes() http.Handler {
 		mux.Handle("/", page404(s.opt.Web))
 	}
 	return withScheme(mux)
+}
+
+// recovered answers for a call that panicked: the others go on.
+func (s *Server) recovered(_ context.Context, spec connect.Spec, _ http.Header, cause any) error {
+	s.log.Error("panic", "procedure", spec.Procedure, "cause", cause, "stack", string(debug.Stack()))
+	return connect.NewError(connect.CodeInternal, errors.New("the server failed; its log says why"))
 }
 
 func withScheme(next http.Handler) http.Handler {

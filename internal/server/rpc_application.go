@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -23,12 +24,16 @@ func userEntry(ctx context.Context, requestID string) entry {
 
 func lower(s string) string { return strings.ToLower(s) }
 
+// anyName stands behind every name: not behind it, and not empty, are the names
+// of all applications that were not deleted.
+const anyName = "\U0010ffff"
+
 // ListApplications implements ApplicationService.
 func (s *Server) ListApplications(ctx context.Context, req *connect.Request[penstockv1.ListApplicationsRequest]) (*connect.Response[penstockv1.ListApplicationsResponse], error) {
 	m := req.Msg
 	out := &penstockv1.ListApplicationsResponse{}
 	err := s.view(ctx, who(ctx).Project, func(b *book) error {
-		q := store.Query{OrderBy: "name", Contains: map[string]string{"name": lower(m.Query)}}
+		q := store.Query{OrderBy: "name", Contains: map[string]string{"name": lower(m.Query)}, NotAfter: map[string]string{"name": anyName}}
 		if len(m.Kinds) > 0 {
 			q.Where = map[string][]string{"kind": m.Kinds}
 		}
@@ -153,12 +158,12 @@ func (s *Server) AddApplication(ctx context.Context, req *connect.Request[pensto
 	m := req.Msg
 	var a deploy.Application
 	err := s.update(ctx, userEntry(ctx, m.RequestId), func(b *book) error {
-		id, err := b.once(m.RequestId, func() (string, error) {
-			d, err := b.toRegister(m)
+		id, err := b.once(m.RequestId, "AddApplication "+m.RepoId+":"+m.Path+"/"+m.ConfigFile, func() (string, error) {
+			d, provider, err := b.toRegister(m)
 			if err != nil {
 				return "", err
 			}
-			a, err := b.register(d, m.Provider)
+			a, err := b.register(d, provider)
 			if err != nil {
 				return "", err
 			}
@@ -178,36 +183,37 @@ func (s *Server) AddApplication(ctx context.Context, req *connect.Request[pensto
 
 // toRegister finds the discovered file that a request names. The file must
 // have been seen in git, so that a slip of the path is told at once.
-func (b *book) toRegister(m *penstockv1.AddApplicationRequest) (discovered, error) {
+func (b *book) toRegister(m *penstockv1.AddApplicationRequest) (discovered, string, error) {
 	d := discovered{AgentID: m.AgentId, RepoID: m.RepoId, Path: strings.Trim(m.Path, "/"), ConfigFile: m.ConfigFile}
 	if d.ConfigFile == "" {
 		d.ConfigFile = "app.pipecd.yaml"
 	}
 	known, err := b.registeredPaths(d.AgentID, d.RepoID)
 	if err != nil {
-		return d, err
+		return d, "", err
 	}
 	object := d.RepoID + ":" + d.Path + "/" + d.ConfigFile
 	if known[d.Path+"/"+d.ConfigFile] {
-		return d, &deploy.Error{Code: deploy.CodeExists, Object: object, Message: "the application is registered already"}
+		return d, "", &deploy.Error{Code: deploy.CodeExists, Object: object, Message: "the application is registered already"}
 	}
 	found, err := load[discovered](b, store.Discovered, d.key(), "application file")
 	if err != nil {
-		return d, &deploy.Error{Code: deploy.CodeNotFound, Object: object, Message: "no agent has seen this file in git; list what was found with: penstock app discover"}
+		return d, "", &deploy.Error{Code: deploy.CodeNotFound, Object: object, Message: "no agent has seen this file in git; list what was found with: penstock app discover"}
 	}
 	if found.Invalid != "" {
-		return d, &deploy.Error{Code: deploy.CodeInvalid, Object: object, Message: "the file cannot be used:\n" + found.Invalid}
+		return d, "", &deploy.Error{Code: deploy.CodeInvalid, Object: object, Message: "the file cannot be used:\n" + found.Invalid}
 	}
-	if m.Provider == "" && len(found.Providers) == 1 {
-		m.Provider = found.Providers[0]
+	provider := m.Provider
+	if provider == "" && len(found.Providers) == 1 {
+		provider = found.Providers[0]
 	}
-	if !has(found.Providers, m.Provider) {
-		return d, &deploy.Error{Code: deploy.CodeInvalid, Object: object, Message: "choose a platform provider: " + strings.Join(found.Providers, ", ")}
+	if !has(found.Providers, provider) {
+		return d, "", &deploy.Error{Code: deploy.CodeInvalid, Object: object, Message: "choose a platform provider: " + strings.Join(found.Providers, ", ")}
 	}
 	if m.Name != "" {
 		found.Name = clip(m.Name, 200)
 	}
-	return found, nil
+	return found, provider, nil
 }
 
 func has(list []string, v string) bool {
@@ -244,7 +250,7 @@ func (s *Server) DeleteApplication(ctx context.Context, req *connect.Request[pen
 func (s *Server) changeApplication(ctx context.Context, requestID, id string, in engine.AppInput) (deploy.Application, error) {
 	var a deploy.Application
 	err := s.update(ctx, userEntry(ctx, requestID), func(b *book) error {
-		_, err := b.once(requestID, func() (string, error) {
+		_, err := b.once(requestID, fmt.Sprintf("%T %s", in, id), func() (string, error) {
 			a, err := b.findApplication(id)
 			if err != nil {
 				return "", err
@@ -277,7 +283,7 @@ func (s *Server) SyncApplication(ctx context.Context, req *connect.Request[penst
 	default:
 		return nil, deploy.Errorf(deploy.CodeInvalid, "strategy %q is not AUTO, QUICK_SYNC or PIPELINE", m.Strategy)
 	}
-	id, err := s.deployByCommand(ctx, m.RequestId, m.ApplicationId, func(b *book, a deploy.Application) (deploy.Trigger, error) {
+	id, err := s.deployByCommand(ctx, m.RequestId, "SyncApplication "+m.ApplicationId+" "+string(strategy), m.ApplicationId, func(b *book, a deploy.Application) (deploy.Trigger, error) {
 		if a.Head.Hash == "" {
 			return deploy.Trigger{}, deploy.Refuse(deploy.RefusedState, a.ID, "no agent has read the branch of this application yet; is an agent with repository %s online?", a.RepoID)
 		}
@@ -289,17 +295,23 @@ func (s *Server) SyncApplication(ctx context.Context, req *connect.Request[penst
 	return connect.NewResponse(&penstockv1.SyncApplicationResponse{DeploymentId: id}), nil
 }
 
+// maxQueue bounds what people can put behind a running deployment.
+const maxQueue = 20
+
 // deployByCommand starts the deployment that a person asked for.
-func (s *Server) deployByCommand(ctx context.Context, requestID, app string, make func(*book, deploy.Application) (deploy.Trigger, error)) (string, error) {
+func (s *Server) deployByCommand(ctx context.Context, requestID, what, app string, make func(*book, deploy.Application) (deploy.Trigger, error)) (string, error) {
 	if requestID == "" {
 		requestID = s.opt.NewID()
 	}
 	var id string
 	err := s.update(ctx, userEntry(ctx, requestID), func(b *book) (err error) {
-		id, err = b.once(requestID, func() (string, error) {
+		id, err = b.once(requestID, what, func() (string, error) {
 			a, err := b.findApplication(app)
 			if err != nil {
 				return "", err
+			}
+			if len(a.Queue) >= maxQueue {
+				return "", &deploy.Error{Code: deploy.CodeExhausted, Object: a.ID, Message: "the queue of the application is full: cancel some of its deployments, or wait"}
 			}
 			t, err := make(b, a)
 			if err != nil {

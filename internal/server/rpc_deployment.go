@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"connectrpc.com/connect"
@@ -30,6 +31,9 @@ func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penst
 		if m.Query != "" {
 			q.Contains = map[string]string{"name": lower(m.Query)}
 		}
+		if len(m.Statuses) > 0 {
+			q.Where["status"] = statusesOf(m.Statuses)
+		}
 		page, err := pageOf(b, store.Deployments, q, m.Page, func(d deploy.Deployment) bool {
 			return (wants(m.Statuses, string(d.Status)) || wants(m.Statuses, d.Display())) && wants(m.Kinds, string(d.App.Kind)) && hasLabels(d.App.Labels, m.Labels)
 		})
@@ -47,6 +51,19 @@ func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penst
 		return nil, err
 	}
 	return connect.NewResponse(out), nil
+}
+
+// statusesOf lists the statuses that words of a filter can mean: a status, or
+// what a person reads of one (ROLLED_BACK is a failure or a cancellation).
+func statusesOf(words []string) []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, w)
+		if _, status := deploy.Transitions[deploy.Status(w)]; !status {
+			out = append(out, string(deploy.StatusSuccess), string(deploy.StatusFailure), string(deploy.StatusCancelled))
+		}
+	}
+	return out
 }
 
 // GetDeployment implements DeploymentService.
@@ -107,11 +124,11 @@ func (s *Server) fullDeployment(ctx context.Context, d deploy.Deployment) *penst
 func (s *Server) ListEvents(ctx context.Context, req *connect.Request[penstockv1.ListEventsRequest]) (*connect.Response[penstockv1.ListEventsResponse], error) {
 	m := req.Msg
 	out := &penstockv1.ListEventsResponse{Page: &penstockv1.PageInfo{}}
-	size := int(m.Page.GetPageSize())
-	if size <= 0 || size > largestPage {
-		size = largestPage
+	size, err := pageSize(m.Page, largestPage)
+	if err != nil {
+		return nil, err
 	}
-	err := s.view(ctx, who(ctx).Project, func(b *book) error {
+	err = s.view(ctx, who(ctx).Project, func(b *book) error {
 		var after int64
 		if t := m.Page.GetPageToken(); t != "" {
 			if err := json.Unmarshal([]byte(t), &after); err != nil {
@@ -143,7 +160,7 @@ func (s *Server) ListEvents(ctx context.Context, req *connect.Request[penstockv1
 func (s *Server) command(ctx context.Context, requestID, id string, seen int64, in engine.Input) (*penstockv1.Deployment, error) {
 	var d deploy.Deployment
 	err := s.update(ctx, userEntry(ctx, requestID), func(b *book) error {
-		_, err := b.once(requestID, func() (string, error) {
+		_, err := b.once(requestID, fmt.Sprintf("%T %s", in, id), func() (string, error) {
 			d, err := b.deployment(id)
 			if err != nil {
 				return "", err
@@ -253,7 +270,7 @@ func (s *Server) RetryDeployment(ctx context.Context, req *connect.Request[penst
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.deployByCommand(ctx, m.RequestId, app, func(b *book, _ deploy.Application) (deploy.Trigger, error) {
+	id, err := s.deployByCommand(ctx, m.RequestId, "RetryDeployment "+m.DeploymentId, app, func(b *book, _ deploy.Application) (deploy.Trigger, error) {
 		d, err := b.deployment(m.DeploymentId)
 		t := d.Trigger
 		return deploy.Trigger{Commit: t.Commit, Branch: t.Branch, Strategy: t.Strategy, RetryOf: d.ID}, err
@@ -272,18 +289,17 @@ func (s *Server) ReadStageLog(ctx context.Context, req *connect.Request[penstock
 	m, project := req.Msg, who(ctx).Project
 	w := s.hub.watch(project)
 	defer s.hub.unwatch(w)
-	offset := max(0, m.Offset)
+	offset, attempt := max(0, m.Offset), int(m.Attempt)
 	for {
-		st, err := s.stageOf(ctx, project, m.DeploymentId, m.StageId)
+		st, ended, err := s.stageOf(ctx, project, m.DeploymentId, m.StageId)
 		if err != nil {
 			return err
 		}
-		attempt := int(m.Attempt)
-		if attempt == 0 {
-			attempt = max(1, st.Attempt)
+		if attempt == 0 { // the newest, and the offsets stay those of its log
+			attempt = st.Attempt
 		}
-		over := st.Status.Terminal() || attempt < st.Attempt
-		k := store.LogKey{Project: project, Deployment: m.DeploymentId, Stage: m.StageId, Attempt: attempt}
+		over := ended || st.Status.Terminal() || attempt < st.Attempt
+		k := store.LogKey{Project: project, Deployment: m.DeploymentId, Stage: m.StageId, Attempt: max(1, attempt)}
 		data, err := s.opt.Store.Side().ReadLog(ctx, k, offset, logPiece)
 		if err != nil {
 			return err
@@ -292,35 +308,39 @@ func (s *Server) ReadStageLog(ctx context.Context, req *connect.Request[penstock
 		more := len(data) == logPiece
 		done := !more && (over || !m.Follow)
 		if len(data) > 0 || done {
-			if err := stream.Send(&penstockv1.ReadStageLogResponse{Data: data, NextOffset: offset, Attempt: int32(attempt), Completed: done && over}); err != nil {
+			if err := stream.Send(&penstockv1.ReadStageLogResponse{Data: data, NextOffset: offset, Attempt: int32(max(1, attempt)), Completed: done && over}); err != nil {
 				return err
 			}
 		}
 		if done {
 			return nil
 		}
-		if !more && !s.waitForChange(ctx, w) {
-			return nil
+		if !more {
+			if err := s.waitForChange(ctx, w); err != nil || ctx.Err() != nil {
+				return err
+			}
 		}
 	}
 }
 
 // waitForChange waits until something changed, at most a while, so that a
 // missed wake-up only delays.
-func (s *Server) waitForChange(ctx context.Context, w *watcher) bool {
+func (s *Server) waitForChange(ctx context.Context, w *watcher) error {
 	t := time.NewTimer(10 * time.Second)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false
+	case <-s.hub.done:
+		return errStopping()
 	case <-t.C:
 	case <-w.ping:
+		s.hub.drain(w)
 	}
-	_, closed := s.hub.drain(w)
-	return !closed
+	return nil
 }
 
-func (s *Server) stageOf(ctx context.Context, project, id, stage string) (st deploy.Stage, err error) {
+// stageOf reads a stage and whether its deployment has ended.
+func (s *Server) stageOf(ctx context.Context, project, id, stage string) (st deploy.Stage, ended bool, err error) {
 	err = s.view(ctx, project, func(b *book) error {
 		d, err := b.deployment(id)
 		if err != nil {
@@ -330,16 +350,16 @@ func (s *Server) stageOf(ctx context.Context, project, id, stage string) (st dep
 		if i < 0 {
 			return &deploy.Error{Code: deploy.CodeNotFound, Object: stage, Message: "the deployment has no such stage"}
 		}
-		st = d.Stages[i]
+		st, ended = d.Stages[i], d.Status.Terminal()
 		return nil
 	})
-	return st, err
+	return st, ended, err
 }
 
 // changesBlob is the rendered difference as the agent stores it.
 type changesBlob struct {
-	Text string          `json:"text"`
-	JSON json.RawMessage `json:"json"`
+	Text    string          `json:"text"`
+	Changes json.RawMessage `json:"changes"`
 }
 
 // GetChanges implements DeploymentService.
@@ -363,5 +383,5 @@ func (s *Server) GetChanges(ctx context.Context, req *connect.Request[penstockv1
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&penstockv1.GetChangesResponse{Text: c.Text, Json: string(c.JSON)}), nil
+	return connect.NewResponse(&penstockv1.GetChangesResponse{Text: c.Text, Json: string(c.Changes)}), nil
 }

@@ -176,9 +176,12 @@ func (s *Server) MakeAgent(ctx context.Context, project, name, actor string) (ag
 	if err != nil {
 		return a, "", err
 	}
-	key, _, err := s.newCredential(ctx, credential{Kind: "agent", Project: project, Owner: a.ID, Role: policy.RoleAgent})
+	key, _, err := s.issue(ctx, entry{project: project, actor: actor}, credential{Kind: "agent", Project: project, Owner: a.ID, Role: policy.RoleAgent}, noFact)
 	return a, key, err
 }
+
+// noFact is for a credential that another fact tells of.
+func noFact(*book, credential) error { return nil }
 
 // AgentID returns the id of an agent that MakeAgent made.
 func (a agentRecord) AgentID() string { return a.ID }
@@ -191,7 +194,7 @@ func (b *book) keepAgent(a agentRecord) error {
 func (s *Server) agentKeys(ctx context.Context, project, id string) (map[string]credential, error) {
 	keys := map[string]credential{}
 	err := s.opt.Store.View(ctx, store.System, func(tx store.Tx) error {
-		recs, err := tx.List(store.Credentials, store.Query{Where: map[string][]string{"owner": {project + "/agent/" + id}}, Limit: 100})
+		recs, err := tx.List(store.Credentials, store.Query{Where: map[string][]string{"owner": {credential{Kind: "agent", Project: project, Owner: id}.owner()}}, Limit: 100})
 		if err != nil {
 			return err
 		}
@@ -209,19 +212,28 @@ func (s *Server) agentKeys(ctx context.Context, project, id string) (map[string]
 
 // AddAgentKey implements ProjectService.
 func (s *Server) AddAgentKey(ctx context.Context, req *connect.Request[penstockv1.AddAgentKeyRequest]) (*connect.Response[penstockv1.AddAgentKeyResponse], error) {
-	project := who(ctx).Project
-	a, err := s.agentFact(ctx, req.Msg.RequestId, req.Msg.AgentId, deploy.EvAgentKeyAdded, nil)
+	m, project := req.Msg, who(ctx).Project
+	var a agentRecord
+	err := s.view(ctx, project, func(b *book) (err error) {
+		a, err = load[agentRecord](b, store.Agents, m.AgentId, "agent")
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	keys, err := s.agentKeys(ctx, project, a.ID)
-	if err != nil {
-		return nil, err
-	}
-	if len(keys) >= 2 {
-		return nil, deploy.Errorf(deploy.CodeExhausted, "an agent has at most two keys: remove the older one first")
-	}
-	key, _, err := s.newCredential(ctx, credential{Kind: "agent", Project: project, Owner: a.ID, Role: policy.RoleAgent})
+	c := credential{Kind: "agent", Project: project, Owner: a.ID, Role: policy.RoleAgent}
+	key, _, err := s.issue(ctx, userEntry(ctx, m.RequestId), c, func(b *book, c credential) error {
+		// A repeated request must not make a second key: the first one was shown, and is shown once.
+		first := true
+		_, err := b.once(m.RequestId, "AddAgentKey "+a.ID, func() (string, error) {
+			first = false
+			return c.ID, b.appendFact(store.Stream{Kind: deploy.StreamAgent, ID: a.ID}, deploy.EvAgentKeyAdded, map[string]string{"id": a.ID, "key": c.ID})
+		})
+		if err == nil && first {
+			err = &deploy.Error{Code: deploy.CodeExists, Object: a.Name, Message: "this request made a key before, and a key is shown once: make another with a new request, and remove the one that was lost"}
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -260,14 +272,16 @@ func (s *Server) RemoveAgentKey(ctx context.Context, req *connect.Request[pensto
 }
 
 // agentFact changes an identity and appends what happened to its stream.
-func (s *Server) agentFact(ctx context.Context, requestID, id string, t deploy.EventType, change func(*agentRecord)) (agentRecord, error) {
+func (s *Server) agentFact(ctx context.Context, requestID, id string, t deploy.EventType, change func(*book, *agentRecord) error) (agentRecord, error) {
 	var a agentRecord
 	err := s.update(ctx, userEntry(ctx, requestID), func(b *book) (err error) {
 		if a, err = load[agentRecord](b, store.Agents, id, "agent"); err != nil {
 			return err
 		}
 		if change != nil {
-			change(&a)
+			if err := change(b, &a); err != nil {
+				return err
+			}
 		}
 		if err := b.keepAgent(a); err != nil {
 			return err
@@ -277,13 +291,39 @@ func (s *Server) agentFact(ctx context.Context, requestID, id string, t deploy.E
 	return a, err
 }
 
+// dismiss ends all sessions of an identity. Its processes cannot know it before
+// their next call, so whoever comes behind them waits as behind a lost lease.
+func (b *book) dismiss(agentID string) error {
+	all, err := b.sessions(func(x session) bool { return x.AgentID == agentID })
+	if err != nil {
+		return err
+	}
+	for _, x := range all { // none is left to be given anything when the first is ended
+		if err := b.Delete(store.Sessions, x.ID); err != nil {
+			return err
+		}
+	}
+	for _, x := range all {
+		if err := b.endSession(x, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // SetAgentEnabled implements ProjectService.
 func (s *Server) SetAgentEnabled(ctx context.Context, req *connect.Request[penstockv1.SetAgentEnabledRequest]) (*connect.Response[penstockv1.SetAgentEnabledResponse], error) {
 	t := deploy.EvAgentDisabled
 	if req.Msg.Enabled {
 		t = deploy.EvAgentEnabled
 	}
-	a, err := s.agentFact(ctx, req.Msg.RequestId, req.Msg.AgentId, t, func(a *agentRecord) { a.Disabled = !req.Msg.Enabled })
+	a, err := s.agentFact(ctx, req.Msg.RequestId, req.Msg.AgentId, t, func(b *book, a *agentRecord) error {
+		a.Disabled = !req.Msg.Enabled
+		if req.Msg.Enabled {
+			return nil
+		}
+		return b.dismiss(a.ID)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -393,13 +433,13 @@ func (s *Server) CreateAPIKey(ctx context.Context, req *connect.Request[penstock
 	if m.Name == "" || len(m.Name) > 100 || days < 0 || days > 3650 {
 		return nil, deploy.Errorf(deploy.CodeInvalid, "a key needs a name of at most 100 characters and 1 to 3650 days")
 	}
-	secret, c, err := s.newCredential(ctx, credential{
-		Kind: "key", Project: who(ctx).Project, Owner: m.Name, Role: role, ExpiresAt: s.now().AddDate(0, 0, days),
+	e := userEntry(ctx, m.RequestId)
+	secret, c, err := s.issue(ctx, e, credential{
+		Kind: "key", Project: e.project, Owner: m.Name, Role: role, ExpiresAt: s.now().AddDate(0, 0, days),
+	}, func(b *book, c credential) error {
+		return b.appendFact(store.Stream{Kind: deploy.StreamProject, ID: e.project}, deploy.EvProjectUpdated,
+			map[string]string{"key": m.Name, "role": m.Role, "credential": c.ID})
 	})
-	if err != nil {
-		return nil, err
-	}
-	err = s.audit(ctx, userEntry(ctx, m.RequestId), deploy.EvProjectUpdated, map[string]string{"key": m.Name, "role": m.Role, "credential": c.ID})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -25,18 +27,18 @@ const (
 // answer is the deployment behind it, so that the agent goes on at once.
 func (s *Server) Report(ctx context.Context, req *connect.Request[penstockv1.ReportRequest]) (*connect.Response[penstockv1.ReportResponse], error) {
 	m := req.Msg
-	if m.EventId == "" {
-		return nil, deploy.Errorf(deploy.CodeInvalid, "a report needs an event id")
+	if m.EventId == "" || len(m.EventId) > maxRequestID {
+		return nil, deploy.Errorf(deploy.CodeInvalid, "a report needs an event id of at most %d bytes", maxRequestID)
 	}
 	if step, ok := m.What.(*penstockv1.ReportRequest_Step); ok && step.Step.Progress == "WAITING" {
 		return s.reportWaiting(ctx, m, step.Step)
 	}
 	var d deploy.Deployment
 	err := s.update(ctx, linkEntry(ctx, m.EventId), func(b *book) error {
-		if _, err := b.session(m.SessionId, who(ctx).Owner); err != nil {
+		if _, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId); err != nil {
 			return err
 		}
-		_, err := b.once(m.EventId, func() (string, error) { return m.DeploymentId, b.report(m) })
+		_, err := b.once(m.EventId, "Report "+m.DeploymentId, func() (string, error) { return "", b.report(m) })
 		if err != nil {
 			return err
 		}
@@ -47,6 +49,20 @@ func (s *Server) Report(ctx context.Context, req *connect.Request[penstockv1.Rep
 		return nil, err
 	}
 	return reportAnswer(d)
+}
+
+// ownDeployment reads a deployment for a process of the identity that it
+// belongs to. Another identity has no business with it, whatever epoch it knows.
+func (b *book) ownDeployment(ctx context.Context, session, id string) (deploy.Deployment, error) {
+	p := who(ctx)
+	if _, err := b.session(session, p.Owner); err != nil {
+		return deploy.Deployment{}, err
+	}
+	d, err := b.deployment(id)
+	if err == nil && d.App.AgentID != p.Owner {
+		err = &deploy.Error{Code: deploy.CodeDenied, Object: id, Message: "the deployment belongs to another agent"}
+	}
+	return d, err
 }
 
 func reportAnswer(d deploy.Deployment) (*connect.Response[penstockv1.ReportResponse], error) {
@@ -69,13 +85,13 @@ func (b *book) report(m *penstockv1.ReportRequest) error {
 		in, err = b.planned(d, m.Epoch, w.Planned)
 	case *penstockv1.ReportRequest_PlanFailed:
 		var why deploy.Reason
-		why, err = reason(w.PlanFailed.Reason)
+		why, err = neededReason(w.PlanFailed.Reason)
 		in = engine.PlanFailed{Epoch: m.Epoch, Reason: why}
 	case *penstockv1.ReportRequest_Step:
 		in, err = stepInput(m.Epoch, w.Step)
 	case *penstockv1.ReportRequest_Breach:
 		var why deploy.Reason
-		why, err = reason(w.Breach.Reason)
+		why, err = neededReason(w.Breach.Reason)
 		in = engine.Breach{Epoch: m.Epoch, Foreign: w.Breach.Kind == "FOREIGN", Reason: why}
 	default:
 		err = deploy.Errorf(deploy.CodeInvalid, "the report says nothing")
@@ -94,6 +110,9 @@ func (b *book) planned(d deploy.Deployment, epoch int64, r *penstockv1.PlanRepor
 	if err := json.Unmarshal([]byte(r.Plan), &plan); err != nil {
 		return nil, deploy.Errorf(deploy.CodeInvalid, "plan of %s: %v", d.ID, err)
 	}
+	if problem := unusable(plan, len(r.Plan)); problem != "" {
+		return engine.PlanFailed{Epoch: epoch, Reason: deploy.Why(deploy.ReasonPlanFailed, "detail", problem)}, nil
+	}
 	a, err := b.application(d.App.ID)
 	if err != nil {
 		return nil, err
@@ -110,8 +129,40 @@ func (b *book) planned(d deploy.Deployment, epoch int64, r *penstockv1.PlanRepor
 	return engine.Planned{Epoch: epoch, Plan: plan, Held: a.Hold, Account: a.Account}, nil
 }
 
+// planRoom is how large a plan may be: the event that pins it has its own words too.
+const planRoom = deploy.MaxEventBytes - 1024
+
+// unusable says why a plan could never end, or "". Such a plan fails the
+// deployment, where a person sees it, and not the report, which would be
+// repeated for ever.
+func unusable(p deploy.Plan, size int) string {
+	if size > planRoom {
+		return "the plan has " + itoa(size) + " bytes, " + itoa(planRoom) + " fit; shorten the pipeline or its options"
+	}
+	if p.Timeout <= 0 && len(p.Stages) > 0 {
+		return "the plan has no deadline"
+	}
+	seen := map[string]bool{}
+	for _, s := range append(append([]deploy.PlanStage(nil), p.Stages...), p.Rollback...) {
+		switch {
+		case s.ID == "" || seen[s.ID]:
+			return "stage " + s.Name + " has no id of its own"
+		case s.Type == deploy.StagePlatform && len(s.Steps) == 0 && s.Skip.IsZero():
+			return "stage " + s.Name + " has no steps"
+		case s.Type != deploy.StagePlatform && s.Type != deploy.StageWait && s.Type != deploy.StageApproval:
+			return "stage " + s.Name + " has the unknown type " + string(s.Type)
+		}
+		seen[s.ID] = true
+	}
+	return ""
+}
+
 func stepInput(epoch int64, r *penstockv1.StepReport) (engine.Input, error) {
-	why, err := reason(r.Reason)
+	read := reason
+	if r.Progress == "FAILED" {
+		read = neededReason
+	}
+	why, err := read(r.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -128,13 +179,37 @@ func reason(text string) (deploy.Reason, error) {
 	if text == "" {
 		return why, nil
 	}
-	if len(text) > deploy.MaxEventBytes/2 {
-		return why, deploy.Errorf(deploy.CodeTooLarge, "a reason is larger than %d bytes", deploy.MaxEventBytes/2)
-	}
 	if err := json.Unmarshal([]byte(text), &why); err != nil {
 		return why, deploy.Errorf(deploy.CodeInvalid, "reason: %v", err)
 	}
-	return why, nil
+	return boundReason(why), nil
+}
+
+// reasonRoom is how much of an event a reason may take: the end of a deployment
+// holds two of them in one event of its application.
+const reasonRoom = deploy.MaxEventBytes / 4
+
+// boundReason shortens the arguments of a reason that would not fit. What
+// happened must be recorded even where an error text is endless.
+func boundReason(r deploy.Reason) deploy.Reason {
+	if b, err := json.Marshal(r); err == nil && len(b) <= reasonRoom {
+		return r
+	}
+	out := deploy.Reason{Code: clip(r.Code, 100), Args: map[string]string{}}
+	n := min(len(r.Args), 10)
+	for _, k := range slices.Sorted(maps.Keys(r.Args))[:n] {
+		out.Args[clip(k, 50)] = clipEncoded(r.Args[k], reasonRoom/(n+2))
+	}
+	return out
+}
+
+// neededReason reads the reason of an end: nothing ends without one.
+func neededReason(text string) (deploy.Reason, error) {
+	why, err := reason(text)
+	if err == nil && why.IsZero() {
+		err = deploy.Errorf(deploy.CodeInvalid, "the report gives no reason")
+	}
+	return why, err
 }
 
 // waiting is what a step waits for: a side row, not an event.
@@ -151,16 +226,10 @@ func (s *Server) reportWaiting(ctx context.Context, m *penstockv1.ReportRequest,
 	}
 	var d deploy.Deployment
 	err = s.view(ctx, who(ctx).Project, func(b *book) error {
-		if _, err := b.session(m.SessionId, who(ctx).Owner); err != nil {
+		if d, err = b.ownDeployment(ctx, m.SessionId, m.DeploymentId); err != nil {
 			return err
 		}
-		if d, err = b.deployment(m.DeploymentId); err != nil {
-			return err
-		}
-		if d.Epoch != m.Epoch {
-			return deploy.Refuse(deploy.RefusedStaleEpoch, d.ID, "epoch %d is over", m.Epoch)
-		}
-		return nil
+		return takesReport(d, m.Epoch, r)
 	})
 	if err != nil {
 		return nil, err
@@ -176,15 +245,28 @@ func (s *Server) reportWaiting(ctx context.Context, m *penstockv1.ReportRequest,
 	return reportAnswer(d)
 }
 
+// takesReport refuses word of what is not at work any more.
+func takesReport(d deploy.Deployment, epoch int64, r *penstockv1.StepReport) error {
+	i := d.StageByID(r.StageId)
+	switch {
+	case d.Status.Terminal():
+		return deploy.Refuse(deploy.RefusedTerminal, d.ID, "the deployment is finished: %s", d.Display())
+	case d.Epoch != epoch:
+		return deploy.Refuse(deploy.RefusedStaleEpoch, d.ID, "epoch %d is over; the deployment is at %d", epoch, d.Epoch)
+	case i < 0:
+		return &deploy.Error{Code: deploy.CodeNotFound, Object: r.StageId, Message: "the deployment has no such stage"}
+	case d.Stages[i].Status != deploy.StageRunning || d.Stages[i].Attempt != int(r.Attempt):
+		return deploy.Refuse(deploy.RefusedAttemptClosed, d.ID, "attempt %d of stage %s is over", r.Attempt, r.StageId)
+	}
+	return nil
+}
+
 // PutJournal implements AgentService. Entries of an epoch that is over are
 // refused: the successor has its own copy.
 func (s *Server) PutJournal(ctx context.Context, req *connect.Request[penstockv1.PutJournalRequest]) (*connect.Response[penstockv1.PutJournalResponse], error) {
 	m := req.Msg
 	err := s.update(ctx, linkEntry(ctx, ""), func(b *book) error {
-		if _, err := b.session(m.SessionId, who(ctx).Owner); err != nil {
-			return err
-		}
-		d, err := b.deployment(m.DeploymentId)
+		d, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId)
 		if err != nil {
 			return err
 		}
@@ -207,11 +289,18 @@ func (b *book) putJournal(id string, entries []*penstockv1.JournalEntry) error {
 	if err != nil {
 		return err
 	}
-	if n+len(entries) > maxJournalEntries {
-		return deploy.Errorf(deploy.CodeTooLarge, "the journal of %s has reached its limit of %d entries", id, maxJournalEntries)
-	}
 	for _, e := range entries {
-		if e.Key == "" || len(e.Value) > maxJournalEntry || !json.Valid([]byte(e.Value)) {
+		_, there, err := b.Get(store.Journal, id+"/"+e.Key)
+		if err != nil {
+			return err
+		}
+		if !there { // an entry that replaces another takes no more room
+			n++
+		}
+		if n > maxJournalEntries {
+			return deploy.Errorf(deploy.CodeTooLarge, "the journal of %s has reached its limit of %d entries", id, maxJournalEntries)
+		}
+		if e.Key == "" || len(e.Key) > 500 || len(e.Value) > maxJournalEntry || !json.Valid([]byte(e.Value)) {
 			return deploy.Errorf(deploy.CodeInvalid, "journal entry %q is empty, not JSON or larger than %d bytes", e.Key, maxJournalEntry)
 		}
 		v := deploy.JournalEntry{Key: e.Key, Value: json.RawMessage(e.Value), Stage: e.Stage, Attempt: int(e.Attempt), At: b.now}
@@ -230,15 +319,16 @@ func (s *Server) AppendLog(ctx context.Context, req *connect.Request[penstockv1.
 	}
 	var app string
 	err := s.view(ctx, p.Project, func(b *book) error {
-		if _, err := b.session(m.SessionId, p.Owner); err != nil {
+		d, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId)
+		if err != nil {
 			return err
 		}
-		d, err := b.deployment(m.DeploymentId)
-		if err == nil && d.App.AgentID != p.Owner {
-			err = deploy.Errorf(deploy.CodeDenied, "the deployment belongs to another agent")
+		i := d.StageByID(m.StageId)
+		if i < 0 || m.Attempt < 1 || int(m.Attempt) > d.Stages[i].Attempt {
+			return &deploy.Error{Code: deploy.CodeNotFound, Object: m.StageId, Message: "the deployment has no such attempt of a stage"}
 		}
 		app = d.App.ID
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -254,6 +344,9 @@ func (s *Server) AppendLog(ctx context.Context, req *connect.Request[penstockv1.
 
 // PutBlob implements AgentService.
 func (s *Server) PutBlob(ctx context.Context, req *connect.Request[penstockv1.PutBlobRequest]) (*connect.Response[penstockv1.PutBlobResponse], error) {
+	if err := s.sessionRuns(ctx, req.Msg.SessionId); err != nil {
+		return nil, err
+	}
 	digest, err := s.opt.Blobs.Put(ctx, req.Msg.Data)
 	if err != nil {
 		return nil, err
@@ -261,18 +354,48 @@ func (s *Server) PutBlob(ctx context.Context, req *connect.Request[penstockv1.Pu
 	return connect.NewResponse(&penstockv1.PutBlobResponse{Digest: digest}), nil
 }
 
-// GetBlob implements AgentService.
+// GetBlob implements AgentService: a blob that an open deployment of the
+// caller's identity refers to. Blobs are kept by digest for all projects, so
+// the digest alone opens nothing.
 func (s *Server) GetBlob(ctx context.Context, req *connect.Request[penstockv1.GetBlobRequest]) (*connect.Response[penstockv1.GetBlobResponse], error) {
-	data, err := s.opt.Blobs.Get(ctx, req.Msg.Digest)
+	m, p := req.Msg, who(ctx)
+	err := s.view(ctx, p.Project, func(b *book) error {
+		if _, err := b.session(m.SessionId, p.Owner); err != nil {
+			return err
+		}
+		return b.refersTo(p.Owner, m.Digest)
+	})
+	if err != nil {
+		return nil, err
+	}
+	data, err := s.opt.Blobs.Get(ctx, m.Digest)
 	if err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&penstockv1.GetBlobResponse{Data: data}), nil
 }
 
+// refersTo fails unless an open deployment of an identity refers to a blob.
+func (b *book) refersTo(agentID, digest string) error {
+	open, err := b.assignments(map[string][]string{"agent_id": {agentID}})
+	if err != nil {
+		return err
+	}
+	for _, a := range open {
+		d, err := b.deployment(a.DeploymentID)
+		if err == nil && d.Plan != nil && digest != "" && (d.Plan.PinnedBlob == digest || d.Plan.ChangesBlob == digest) {
+			return nil
+		}
+	}
+	return &deploy.Error{Code: deploy.CodeNotFound, Object: digest, Message: "no open deployment of this agent refers to such a blob"}
+}
+
 // ReportLive implements AgentService.
 func (s *Server) ReportLive(ctx context.Context, req *connect.Request[penstockv1.ReportLiveRequest]) (*connect.Response[penstockv1.ReportLiveResponse], error) {
 	m, p := req.Msg, who(ctx)
+	if m.LiveState == nil {
+		return nil, deploy.Errorf(deploy.CodeInvalid, "the report holds no live state")
+	}
 	err := s.view(ctx, p.Project, func(b *book) error {
 		if _, err := b.session(m.SessionId, p.Owner); err != nil {
 			return err

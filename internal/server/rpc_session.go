@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"net/url"
 	"time"
 
 	"connectrpc.com/connect"
@@ -21,6 +22,7 @@ const (
 	WireVersion    = 1
 	oldestWire     = 1
 	maxDeclaration = 500 // repositories or providers that one process may declare
+	maxProcesses   = 50  // live processes of one identity
 )
 
 // linkEntry is the entry of a call of an agent.
@@ -35,7 +37,7 @@ func (s *Server) Hello(ctx context.Context, req *connect.Request[penstockv1.Hell
 	if m.MaxVersion < oldestWire || m.MinVersion > WireVersion {
 		return nil, deploy.Errorf(deploy.CodeUnsupported, "the agent speaks wire versions %d–%d, this server %d–%d: upgrade the older one", m.MinVersion, m.MaxVersion, oldestWire, WireVersion)
 	}
-	if m.ProcessId == "" || len(m.Repositories) > maxDeclaration || len(m.Providers) > maxDeclaration {
+	if m.ProcessId == "" || len(m.ProcessId) > 200 || len(m.Repositories) > maxDeclaration || len(m.Providers) > maxDeclaration {
 		return nil, deploy.Errorf(deploy.CodeInvalid, "Hello needs a process id and at most %d repositories and providers", maxDeclaration)
 	}
 	var x session
@@ -47,17 +49,18 @@ func (s *Server) Hello(ctx context.Context, req *connect.Request[penstockv1.Hell
 		if err := b.endProcess(a.ID, m.ProcessId); err != nil {
 			return err
 		}
-		x = session{
-			ID: s.opt.NewID(), AgentID: a.ID, AgentName: a.Name, ProcessID: m.ProcessId, Host: m.Host, Version: m.Version,
-			StartedAt: b.now, SeenAt: b.now, ExpiresAt: b.now.Add(s.opt.Lease),
+		live, err := b.liveSessions(a.ID)
+		if err != nil {
+			return err
 		}
-		for _, r := range m.Repositories {
-			x.Repositories = append(x.Repositories, repository{ID: r.Id, Remote: r.Remote, Branch: r.Branch})
+		if len(live) >= maxProcesses {
+			return &deploy.Error{Code: deploy.CodeExhausted, Object: a.Name, Message: "the agent has as many live processes as one identity may have: stop one of them"}
 		}
-		for _, v := range m.Providers {
-			x.Providers = append(x.Providers, provider{Name: v.Name, Kind: v.Kind})
-		}
+		x = b.newSession(a, m)
 		if err := b.keepSession(x); err != nil {
+			return err
+		}
+		if err := b.clearUndeclared(a.ID, append(live, x)); err != nil {
 			return err
 		}
 		if err := b.assignOrphans(a.ID); err != nil {
@@ -68,6 +71,8 @@ func (s *Server) Hello(ctx context.Context, req *connect.Request[penstockv1.Hell
 	if err != nil {
 		return nil, err
 	}
+	s.hub.begin(x.ID)
+	ring(s.nudge) // there is a new lease to look after
 	s.log.Info("agent process joined", "agent", x.AgentName, "process", x.holder(), "version", x.Version)
 	s.hub.publishSide(sideChange{project: p.Project, kind: "agent", id: x.AgentID, typ: "PROCESS"})
 	return connect.NewResponse(&penstockv1.HelloResponse{
@@ -75,6 +80,34 @@ func (s *Server) Hello(ctx context.Context, req *connect.Request[penstockv1.Hell
 		Incarnation: s.opt.Store.Incarnation(), ProjectId: p.Project, AgentId: x.AgentID, AgentName: x.AgentName,
 		WebAddress: s.opt.WebAddress, ServerTime: timestamppb.New(s.now()),
 	}), nil
+}
+
+// newSession makes the session of a process that says Hello.
+func (b *book) newSession(a agentRecord, m *penstockv1.HelloRequest) session {
+	x := session{
+		ID: b.s.opt.NewID(), AgentID: a.ID, AgentName: a.Name, ProcessID: m.ProcessId, Host: clip(m.Host, 200), Version: clip(m.Version, 100),
+		StartedAt: b.now, SeenAt: b.now, ExpiresAt: b.now.Add(b.s.opt.Lease),
+	}
+	for _, r := range m.Repositories {
+		x.Repositories = append(x.Repositories, repository{ID: clip(r.Id, 200), Remote: withoutUser(clip(r.Remote, 1000)), Branch: clip(r.Branch, 200)})
+	}
+	for _, v := range m.Providers {
+		x.Providers = append(x.Providers, provider{Name: clip(v.Name, 200), Kind: clip(v.Kind, 100)})
+	}
+	return x
+}
+
+// withoutUser takes user name and password out of the URL of a remote.
+func withoutUser(remote string) string {
+	u, err := url.Parse(remote)
+	if err != nil || u.Host == "" || u.User == nil {
+		return remote
+	}
+	if _, secret := u.User.Password(); !secret && u.Scheme == "ssh" {
+		return remote // ssh://git@host/… is a part of the address
+	}
+	u.User = nil
+	return u.String()
 }
 
 // endProcess ends an earlier session of the same process: it lost its link and
@@ -115,13 +148,12 @@ func (s *Server) Leave(ctx context.Context, req *connect.Request[penstockv1.Leav
 		if err != nil {
 			return err
 		}
-		s.metrics.leases.WithLabelValues("left").Inc()
+		b.then(func() { s.metrics.leases.WithLabelValues("left").Inc() })
 		return b.endSession(x, true)
 	})
 	if err != nil && deploy.CodeOf(err) != deploy.CodeUnauthorized {
 		return nil, err
 	}
-	s.hub.forget(req.Msg.SessionId)
 	s.hub.publishSide(sideChange{project: who(ctx).Project, kind: "agent", id: who(ctx).Owner, typ: "PROCESS"})
 	return connect.NewResponse(&penstockv1.LeaveResponse{}), nil
 }
@@ -129,31 +161,46 @@ func (s *Server) Leave(ctx context.Context, req *connect.Request[penstockv1.Leav
 // Wait implements AgentService. The first message is sent at once, so that the
 // agent knows that the stream stands.
 func (s *Server) Wait(ctx context.Context, req *connect.Request[penstockv1.WaitRequest], stream *connect.ServerStream[penstockv1.WaitResponse]) error {
-	err := s.view(ctx, who(ctx).Project, func(b *book) error {
-		_, err := b.session(req.Msg.SessionId, who(ctx).Owner)
-		return err
-	})
-	if err != nil {
+	id := req.Msg.SessionId
+	if err := s.sessionRuns(ctx, id); err != nil {
 		return err
 	}
-	w := s.hub.waiter(req.Msg.SessionId)
-	if err := stream.Send(&penstockv1.WaitResponse{Work: true}); err != nil {
+	l := s.hub.join(id)
+	defer s.hub.part(id, l)
+	if err := s.sessionRuns(ctx, id); err != nil { // it may have ended before the line stood
+		s.hub.forget(id)
 		return err
 	}
+	first := true
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-w.ping:
+		case <-s.hub.done:
+			return errStopping()
+		case <-l.over:
+			return &deploy.Error{Code: deploy.CodeUnauthorized, Reason: reasonSessionOver, Object: id, Message: "the session is over, or a newer stream took its place"}
+		case <-l.ping:
 		}
-		if s.hub.isClosed() {
-			return deploy.Errorf(deploy.CodeUnavailable, "the server stops")
+		work, repos := s.hub.take(id, l)
+		if !work && !first && len(repos) == 0 {
+			continue
 		}
-		work, repos := s.hub.take(w)
-		if err := stream.Send(&penstockv1.WaitResponse{Work: work, RepoIds: repos}); err != nil {
+		if err := stream.Send(&penstockv1.WaitResponse{Work: work || first, RepoIds: repos}); err != nil {
 			return err
 		}
+		first = false
 	}
+}
+
+func errStopping() error { return deploy.Errorf(deploy.CodeUnavailable, "the server stops") }
+
+// sessionRuns fails when a session of the caller is over.
+func (s *Server) sessionRuns(ctx context.Context, id string) error {
+	return s.view(ctx, who(ctx).Project, func(b *book) error {
+		_, err := b.session(id, who(ctx).Owner)
+		return err
+	})
 }
 
 // GetWork implements AgentService.
@@ -217,8 +264,9 @@ func (b *book) workOfDeployments(out *penstockv1.GetWorkResponse, x session) err
 	}
 	for _, a := range held {
 		m, err := b.wireAssignment(a)
-		if err != nil {
-			return err
+		if err != nil { // the others go on
+			b.s.log.Error("read assignment", "deployment", a.DeploymentID, "error", err)
+			continue
 		}
 		if m != nil {
 			out.Assignments = append(out.Assignments, m)
@@ -261,42 +309,19 @@ func (b *book) wireAssignment(a assignment) (*penstockv1.Assignment, error) {
 
 // applicationsOf lists the applications of an agent identity that are not deleted.
 func (b *book) applicationsOf(agentID string) ([]deploy.Application, error) {
+	all, err := allOf[deploy.Application](b, store.Applications, store.Query{Where: map[string][]string{"agent_id": {agentID}}})
 	var out []deploy.Application
-	q := store.Query{Where: map[string][]string{"agent_id": {agentID}}, Limit: 1000}
-	for {
-		recs, err := b.List(store.Applications, q)
-		if err != nil {
-			return nil, err
+	for _, a := range all {
+		if !a.Deleted {
+			out = append(out, a)
 		}
-		for _, r := range recs {
-			var a deploy.Application
-			if err := decodeBody(r, &a); err != nil {
-				return nil, err
-			}
-			if !a.Deleted {
-				out = append(out, a)
-			}
-		}
-		if len(recs) < q.Limit {
-			return out, nil
-		}
-		q.After = &store.Cursor{Key: recs[len(recs)-1].Key}
 	}
+	return out, err
 }
 
 // journal reads the journal of a deployment in key order.
 func (b *book) journal(deploymentID string) ([]deploy.JournalEntry, error) {
-	recs, err := b.List(store.Journal, store.Query{Where: map[string][]string{"deployment_id": {deploymentID}}, Limit: 1000})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]deploy.JournalEntry, len(recs))
-	for i, r := range recs {
-		if err := decodeBody(r, &out[i]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return allOf[deploy.JournalEntry](b, store.Journal, store.Query{Where: map[string][]string{"deployment_id": {deploymentID}}})
 }
 
 // branchHead is the newest head of a branch that an agent identity reported.

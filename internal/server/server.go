@@ -79,15 +79,16 @@ type Server struct {
 	handler http.Handler
 	metrics *metrics
 	logins  *loginGuard
+	limits  *limits
+	nudge   chan struct{} // the clock looks again: an instant may have come nearer
 
 	mu    sync.Mutex
 	ready bool
-	ended chan struct{}
 }
 
 // New prepares a server: it makes the first project if there is none and
 // extends all sessions by one lease, because nobody could renew while no
-// server ran.
+// server ran. On a restored store it voids them instead.
 func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Store == nil || opt.Blobs == nil {
 		return nil, errors.New("server: a store and blobs are needed")
@@ -110,13 +111,13 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Project.ID == "" {
 		opt.Project = ProjectConfig{ID: "default", Name: "default"}
 	}
-	s := &Server{opt: opt, log: opt.Logger, hub: newHub(), logins: newLoginGuard(), ended: make(chan struct{})}
+	s := &Server{opt: opt, log: opt.Logger, hub: newHub(), logins: newLoginGuard(opt.Admin.Username), limits: newLimits(), nudge: make(chan struct{}, 1)}
 	s.metrics = newMetrics(opt.Registry)
 	if err := s.ensureProject(ctx); err != nil {
 		return nil, fmt.Errorf("prepare project: %w", err)
 	}
-	if err := s.extendSessions(ctx); err != nil {
-		return nil, fmt.Errorf("extend sessions: %w", err)
+	if err := s.resume(ctx); err != nil {
+		return nil, fmt.Errorf("take up sessions: %w", err)
 	}
 	s.handler = s.routes()
 	return s, nil

@@ -2,11 +2,15 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/store"
 )
+
+// reasonSessionOver tells an agent process to say Hello again.
+const reasonSessionOver = "SESSION_OVER"
 
 // session is one agent process and its lease. Whatever the process holds, it
 // holds under this one lease.
@@ -53,7 +57,7 @@ func (b *book) keepSession(x session) error {
 func (b *book) session(id, agentID string) (session, error) {
 	x, err := load[session](b, store.Sessions, id, "session")
 	if err != nil || x.AgentID != agentID || !x.ExpiresAt.After(b.now) {
-		return x, &deploy.Error{Code: deploy.CodeUnauthorized, Reason: "SESSION_OVER", Object: id, Message: "the session is over: begin a new one with Hello"}
+		return x, &deploy.Error{Code: deploy.CodeUnauthorized, Reason: reasonSessionOver, Object: id, Message: "the session is over: begin a new one with Hello"}
 	}
 	return x, nil
 }
@@ -64,42 +68,109 @@ func (b *book) liveSessions(agentID string) ([]session, error) {
 }
 
 func (b *book) sessions(want func(session) bool) ([]session, error) {
-	recs, err := b.List(store.Sessions, store.Query{Limit: 1000})
-	if err != nil {
-		return nil, err
-	}
+	all, err := allOf[session](b, store.Sessions, store.Query{})
 	var out []session
-	for _, r := range recs {
-		var x session
-		if err := decodeBody(r, &x); err != nil {
-			return nil, err
-		}
+	for _, x := range all {
 		if want(x) {
 			out = append(out, x)
 		}
 	}
-	return out, nil
+	return out, err
 }
 
-// extendSessions gives every session one more lease at start: nobody could
-// renew while no server ran, and a lease that ran out meanwhile must not make
-// two processes write.
-func (s *Server) extendSessions(ctx context.Context) error {
-	return s.eachProject(ctx, func(project string) error {
+// incarnationKey is the record, in System, of the incarnation that this server knew.
+const incarnationKey = "incarnation"
+
+// resume takes up the sessions of an earlier run of the server. Nobody could
+// renew while no server ran, so every session gets one more lease: a lease that
+// ran out meanwhile must not make two processes write. On a store that was
+// restored from a backup they are voided instead, because the record does not
+// know what happened since.
+func (s *Server) resume(ctx context.Context) error {
+	restored, err := s.newIncarnation(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.eachProject(ctx, func(project string) error {
 		return s.update(ctx, entry{project: project, actor: "server"}, func(b *book) error {
-			all, err := b.sessions(func(session) bool { return true })
-			if err != nil {
-				return err
+			if restored {
+				return b.voidSessions()
 			}
-			for _, x := range all {
-				x.ExpiresAt = b.now.Add(s.opt.Lease)
-				if err := b.keepSession(x); err != nil {
-					return err
-				}
-			}
-			return nil
+			return b.extendSessions()
 		})
 	})
+	if err != nil {
+		return err
+	}
+	// Noted last: a crash on the way must not leave leases that are still to be voided.
+	return s.opt.Store.Update(ctx, store.System, func(tx store.Tx) error {
+		return tx.Put(store.Requests, store.Record{Key: incarnationKey, Body: []byte(s.opt.Store.Incarnation())})
+	})
+}
+
+// newIncarnation reports whether the store is another one than this server knew.
+func (s *Server) newIncarnation(ctx context.Context) (other bool, err error) {
+	err = s.opt.Store.View(ctx, store.System, func(tx store.Tx) error {
+		rec, ok, err := tx.Get(store.Requests, incarnationKey)
+		other = ok && string(rec.Body) != s.opt.Store.Incarnation()
+		return err
+	})
+	return other, err
+}
+
+func (b *book) extendSessions() error {
+	all, err := b.sessions(func(session) bool { return true })
+	if err != nil {
+		return err
+	}
+	for _, x := range all {
+		x.ExpiresAt = b.now.Add(b.s.opt.Lease)
+		if err := b.keepSession(x); err != nil {
+			return err
+		}
+		b.then(func() { b.s.hub.begin(x.ID) })
+	}
+	return nil
+}
+
+// voidSessions ends every session of a restored store. A process that the
+// record does not know may be at work on anything until a lease from now, and
+// one call longer.
+func (b *book) voidSessions() error {
+	all, err := b.sessions(func(session) bool { return true })
+	if err != nil {
+		return err
+	}
+	for _, x := range all {
+		if err := b.Delete(store.Sessions, x.ID); err != nil {
+			return err
+		}
+	}
+	held, err := b.assignments(nil)
+	if err != nil {
+		return err
+	}
+	for _, a := range held {
+		a.SessionID, a.WriteAfter = "", b.now.Add(b.s.opt.Lease+b.s.opt.Lease/3+leaseMargin)
+		if err := b.keepAssignment(a); err != nil {
+			return err
+		}
+		if err := b.markRestored(a.DeploymentID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markRestored leaves a note for whoever carries an open deployment on: what is
+// live may be ahead of the record, so it is looked at before the next write.
+func (b *book) markRestored(deploymentID string) error {
+	value, err := json.Marshal(b.s.opt.Store.Incarnation())
+	if err != nil {
+		return err
+	}
+	e := deploy.JournalEntry{Key: deploy.JournalRestored, Value: value, At: b.now}
+	return keep(b, store.Journal, deploymentID+"/"+e.Key, e, map[string]string{"deployment_id": deploymentID})
 }
 
 // endSession gives away what a session held. Behind a lease that ran out the
@@ -117,18 +188,18 @@ func (b *book) endSession(x session, graceful bool) error {
 		return err
 	}
 	for _, a := range held {
-		a.SessionID, a.WriteAfter = "", writeAfter
+		a.SessionID = ""
+		if writeAfter.After(a.WriteAfter) { // the holder before this one may still be at work
+			a.WriteAfter = writeAfter
+		}
 		if err := b.keepAssignment(a); err != nil {
 			return err
 		}
-		d, err := b.deployment(a.DeploymentID)
-		if err != nil {
-			return err
-		}
-		if _, err := b.assign(d); err != nil {
+		if err := b.reassign(a); err != nil {
 			return err
 		}
 	}
+	b.then(func() { b.s.hub.forget(x.ID) })
 	return b.wakeAgent(x.AgentID)
 }
 
@@ -141,42 +212,22 @@ func (b *book) wakeAgent(agentID string) error {
 	return err
 }
 
-// expireSessions ends the sessions whose lease ran out.
-func (s *Server) expireSessions(ctx context.Context, project string) error {
-	var dead []session
-	err := s.view(ctx, project, func(b *book) (err error) {
-		dead, err = b.expired()
-		return err
-	})
-	if err != nil || len(dead) == 0 {
-		return err
-	}
+// expire ends one session if its lease has run out, in a transaction of its
+// own: what one process held must not keep another's from moving on.
+func (s *Server) expire(ctx context.Context, project, id string) error {
 	return s.update(ctx, entry{project: project, actor: "server", cause: "lease"}, func(b *book) error {
-		dead, err := b.expired()
+		x, err := load[session](b, store.Sessions, id, "session")
+		if deploy.CodeOf(err) == deploy.CodeNotFound || err == nil && x.ExpiresAt.After(b.now) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		for _, x := range dead {
+		b.then(func() {
 			s.log.Warn("agent process lost", "agent", x.AgentName, "process", x.holder(), "seen", x.SeenAt)
 			s.metrics.leases.WithLabelValues("expired").Inc()
-			if err := b.endSession(x, false); err != nil {
-				return err
-			}
-		}
-		return nil
+			s.hub.publishSide(sideChange{project: project, kind: "agent", id: x.AgentID, typ: "PROCESS"})
+		})
+		return b.endSession(x, false)
 	})
-}
-
-func (b *book) expired() ([]session, error) {
-	recs, err := b.List(store.Sessions, store.Query{NotAfter: map[string]string{"expires": store.Instant(b.now)}, Limit: 1000})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]session, len(recs))
-	for i, r := range recs {
-		if err := decodeBody(r, &out[i]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }

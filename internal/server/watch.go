@@ -2,12 +2,13 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
-	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
 	"github.com/penstock-cd/penstock/internal/store"
 	"github.com/penstock-cd/penstock/internal/wire"
@@ -19,6 +20,9 @@ const (
 	// watchGap is how far a cursor may be behind before the reader is told to
 	// read everything again.
 	watchGap = 5000
+	// watchBeat is how often a quiet stream says that it stands, where it is,
+	// and checks that its reader may still read.
+	watchBeat = 30 * time.Second
 )
 
 // Watch implements WatchService: it tells what changed since a cursor. The
@@ -34,6 +38,8 @@ func (s *Server) Watch(ctx context.Context, req *connect.Request[penstockv1.Watc
 	if err := stream.Send(&penstockv1.WatchResponse{Cursor: s.writeCursor(pos), Reset_: reset}); err != nil {
 		return err
 	}
+	beat := time.NewTicker(watchBeat)
+	defer beat.Stop()
 	for {
 		if pos, err = s.sendSince(ctx, project, pos, req.Msg, stream); err != nil {
 			return err
@@ -41,16 +47,29 @@ func (s *Server) Watch(ctx context.Context, req *connect.Request[penstockv1.Watc
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.hub.done:
+			return errStopping()
+		case <-beat.C:
+			if err := s.beat(ctx, req.Header(), pos, stream); err != nil {
+				return err
+			}
+			continue
 		case <-w.ping:
 		}
-		side, closed := s.hub.drain(w)
-		if closed {
-			return deploy.Errorf(deploy.CodeUnavailable, "the server stops")
-		}
-		if err := s.sendSide(side, pos, req.Msg, stream); err != nil {
+		if err := s.sendSide(s.hub.drain(w), pos, req.Msg, stream); err != nil {
 			return err
 		}
 	}
+}
+
+// beat moves the cursor of a reader who filters, so that it never falls too far
+// behind, keeps proxies from closing the stream, and ends it when the
+// credential was taken back meanwhile.
+func (s *Server) beat(ctx context.Context, h http.Header, pos int64, stream *connect.ServerStream[penstockv1.WatchResponse]) error {
+	if _, err := s.authenticate(ctx, h); err != nil {
+		return err
+	}
+	return stream.Send(&penstockv1.WatchResponse{Cursor: s.writeCursor(pos)})
 }
 
 // startOf reads a cursor. One of another incarnation, or one that is too old,
@@ -66,7 +85,7 @@ func (s *Server) startOf(ctx context.Context, project, cursor string) (pos int64
 	}
 	inc, text, _ := strings.Cut(cursor, ".")
 	p, perr := strconv.ParseInt(text, 10, 64)
-	if perr != nil || inc != s.opt.Store.Incarnation() || p > newest || newest-p > watchGap {
+	if perr != nil || p < 0 || inc != s.opt.Store.Incarnation() || p > newest || newest-p > watchGap {
 		return newest, true, nil
 	}
 	return p, false, nil

@@ -39,6 +39,11 @@ func (s *Server) githubWebhook(w http.ResponseWriter, r *http.Request) {
 		text(w, http.StatusOK, "pong")
 		return
 	}
+	if r.Header.Get("X-GitHub-Event") != "push" {
+		s.metrics.webhooks.WithLabelValues("ignored").Inc()
+		text(w, http.StatusOK, "only push events are of use here")
+		return
+	}
 	var push struct {
 		Ref        string `json:"ref"`
 		Repository struct {
@@ -83,7 +88,8 @@ func (s *Server) wakeRepositories(ctx context.Context, project string, urls []st
 			want[sameRemote(u)] = true
 		}
 	}
-	n := 0
+	type target struct{ session, repo string }
+	var found []target
 	err := s.view(ctx, project, func(b *book) error {
 		all, err := b.sessions(func(x session) bool { return x.ExpiresAt.After(b.now) })
 		if err != nil {
@@ -96,27 +102,39 @@ func (s *Server) wakeRepositories(ctx context.Context, project string, urls []st
 		for _, x := range all {
 			for _, r := range x.Repositories {
 				if r.Branch == branch && want[sameRemote(r.Remote)] && responsible("repo/"+r.ID, byAgent[x.AgentID]) == x.ID {
-					s.hub.wakeRepo(x.ID, r.ID)
-					n++
+					found = append(found, target{x.ID, r.ID})
 				}
 			}
 		}
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range found {
+		s.hub.wakeRepo(t.session, t.repo)
+	}
+	return len(found), nil
 }
 
-// sameRemote reduces the forms of one remote (https, ssh, with and without
-// .git) to one: host/path.
+// sameRemote reduces the forms of one remote (https, ssh with and without a
+// port, scp-like, with and without .git or a user) to one: host/path.
 func sameRemote(u string) string {
-	u = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(u), "/"), ".git")
-	if i := strings.Index(u, "://"); i >= 0 {
-		u = u[i+3:]
-	} else if host, p, ok := strings.Cut(u, ":"); ok && !strings.Contains(host, "/") {
-		u = host + "/" + p
+	u = strings.ToLower(strings.TrimSpace(u))
+	scheme, rest, isURL := strings.Cut(u, "://")
+	if !isURL {
+		scheme, rest = "ssh", u
+		if host, p, ok := strings.Cut(u, ":"); ok && !strings.Contains(host, "/") {
+			rest = host + "/" + strings.TrimPrefix(p, "/")
+		}
 	}
-	if i := strings.LastIndex(u[:max(0, strings.IndexByte(u+"/", '/'))], "@"); i >= 0 {
-		u = u[i+1:]
+	host, p, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:]
 	}
-	return strings.ToLower(u)
+	if name, port, ok := strings.Cut(host, ":"); ok && (scheme == "ssh" || scheme == "https" && port == "443" || scheme == "http" && port == "80") {
+		host = name
+	}
+	p = strings.TrimSuffix(strings.Trim(p, "/"), ".git")
+	return host + "/" + p
 }

@@ -40,11 +40,16 @@ func (s *Server) wireError(procedure string, err error) error {
 		return connect.NewError(connect.CodeDeadlineExceeded, err)
 	}
 	var e *deploy.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Code == deploy.CodeInternal || wireCodes[e.Code] == 0 {
 		s.log.Error("internal error", "procedure", procedure, "error", err)
 		e = &deploy.Error{Code: deploy.CodeInternal, Message: "the server failed; its log says why"}
 	}
-	out := connect.NewError(wireCodes[e.Code], errors.New(e.Error()))
+	told := *e
+	if e.Err != nil { // the cause is for the log only: it may name files and addresses
+		s.log.Warn("call failed", "procedure", procedure, "error", err)
+		told.Err = nil
+	}
+	out := connect.NewError(wireCodes[e.Code], errors.New(told.Error()))
 	if d, derr := connect.NewErrorDetail(&penstockv1.ErrorDetail{Code: string(e.Code), Reason: e.Reason, Object: e.Object}); derr == nil {
 		out.AddDetail(d)
 	}

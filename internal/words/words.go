@@ -6,6 +6,7 @@ package words
 
 import (
 	"strings"
+	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 )
@@ -16,17 +17,27 @@ func Sentence(r deploy.Reason) string {
 	if r.IsZero() {
 		return ""
 	}
-	entry, ok := sentences[r.Code]
+	text, ok := entry(r.Code)
 	if !ok {
 		return r.String()
 	}
-	return fill(entry, r.Args)
+	return fill(text, r.Args)
 }
 
 // Known reports whether there is a sentence for a code.
 func Known(code string) bool {
-	_, ok := sentences[code]
+	_, ok := entry(code)
 	return ok
+}
+
+// entry finds the sentence of a code, whoever gives it.
+func entry(code string) (string, bool) {
+	for _, catalogue := range []map[string]string{sentences, agent, ecs, fake} {
+		if text, ok := catalogue[code]; ok {
+			return text, true
+		}
+	}
+	return "", false
 }
 
 func fill(entry string, args map[string]string) string {
@@ -64,7 +75,7 @@ func replace(s string, args map[string]string) (out string, complete bool) {
 			break
 		}
 		b.WriteString(s[:i])
-		v := args[s[i+1:j]]
+		v := readable(args[s[i+1:j]])
 		complete = complete && v != ""
 		b.WriteString(v)
 		s = s[j+1:]
@@ -72,6 +83,26 @@ func replace(s string, args map[string]string) (out string, complete bool) {
 	return b.String(), complete
 }
 
+// readable renders an instant as the time of day and a duration without its
+// empty parts; every other argument is left as it is. Reasons carry both in
+// the forms that programs read.
+func readable(v string) string {
+	if at, err := time.Parse(time.RFC3339Nano, v); err == nil {
+		return at.UTC().Format("15:04:05") + " UTC"
+	}
+	if _, err := time.ParseDuration(v); err == nil {
+		if strings.HasSuffix(v, "m0s") {
+			v = strings.TrimSuffix(v, "0s")
+		}
+		if strings.HasSuffix(v, "h0m") {
+			v = strings.TrimSuffix(v, "0m")
+		}
+	}
+	return v
+}
+
+// sentences has those of internal/deploy; platforms and the agent have
+// catalogues of their own beside it.
 var sentences = map[string]string{
 	deploy.ReasonUserCommand:       "asked for[ by {by}]",
 	deploy.ReasonCommit:            "the commit touches {path}",
@@ -106,5 +137,5 @@ var sentences = map[string]string{
 	deploy.ReasonInactiveStage:     "stage {stage} is not active in this version: {why}",
 	deploy.ReasonDisabled:          "the application is disabled",
 	deploy.ReasonInvalidConfig:     "the configuration cannot be used: {detail}",
-	deploy.ReasonCommitNotTouching: "the commit does not touch the application[ ({why})]",
+	deploy.ReasonCommitNotTouching: "the commit does not touch the application[: {why}][ matches {path}]",
 }

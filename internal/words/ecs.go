@@ -1,0 +1,46 @@
+package words
+
+// ecs has the sentences of internal/platform/ecs. What each code means and
+// which arguments it has stands at its constant there.
+var ecs = map[string]string{
+	"ECS_STABILIZING":        "waiting until task set {set} is steady: {running} of {desired} tasks run[, {pending} are starting]",
+	"ECS_TARGETS_STARTING":   "waiting for healthy targets in {group}: {healthy} of {needed}",
+	"ECS_TASKS_FAILING":      "tasks of task set {set} stop with an error ({count} so far); the last one: {reason}[, container {container}][, exit code {exitCode}]",
+	"ECS_TARGETS_UNHEALTHY":  "the targets of task set {set} in {group} fail their health check[ since {since}][: {detail}]",
+	"ECS_TASK_SET_GONE":      "task set {set} is gone or draining although this deployment needs it; somebody else removed it",
+	"ECS_SLOTS_WAITING":      "the service has {count} of at most 5 task sets and one place is kept for the way back; waiting until {draining} has drained",
+	"ECS_SLOTS_FULL":         "the service has {count} of at most 5 task sets and one place is kept for the way back; remove one of {sets}",
+	"ECS_GROUP_NOT_ATTACHED": "target group {group} is not attached to a load balancer yet; waiting until Amazon ECS sees it",
+	"ECS_NO_HEALTHY_TARGETS": "no traffic is shifted to {group}: {share} % of it needs {needed} healthy targets, there are {healthy}",
+	"ECS_WEIGHTS_APPLYING":   "waiting until the load balancer shows the new weights on {route}",
+	"ECS_SETTLING":           "waiting until {until}: load balancers apply weights later than they show them",
+	"ECS_FOREIGN_WEIGHTS":    "somebody else changed the weights of {route}: expected {expected}, found {found}",
+	"ECS_ROUTE_GONE":         "rule {route} is gone or no longer forwards to the primary target group",
+	"ECS_CANARY_HAS_WEIGHT":  "the canary still has {share} % of {route}; its capacity is not removed",
+	"ECS_DRAINING":           "waiting until the tasks of task set {set} have stopped: {running} still run",
+	"ECS_NOT_PRIMARY":        "waiting until task set {set} is the primary of the service",
+	"ECS_SERVICE_GONE":       "service {service} does not exist any more",
+	"ECS_SERVICE_REMOVING":   "waiting until service {service} is gone",
+	"ECS_TASK_RUNNING":       "waiting until task {task} has ended; it is {status}",
+	"ECS_TASK_FAILED":        "task {task} ended with an error: {reason}[, container {container}][, exit code {exitCode}]",
+	"ECS_TASK_NOT_STARTED":   "the task could not be started: {reason}",
+	"ECS_RESTORING":          "waiting until the former version has capacity again: {healthy} of {needed} healthy",
+	"ECS_NOT_RESTORED":       "the live state is not what it was: {difference}",
+	"ECS_UNHEALTHY_VERSION":  "the new version has {healthy} healthy targets in {group}, its {share} % of the traffic needs {needed}[: {detail}]",
+
+	"ECS_RULES":             "these listener rules will change: {rules}",
+	"ECS_ATTACH":            "target group {group} is attached nowhere; it will be added with weight 0 to {rules}, and the way back removes it again",
+	"ECS_EXPOSURE_RISES":    "while the primary version is replaced, users see the new version although the weights still read {weights}",
+	"ECS_NEEDS_NEW_SERVICE": "{fields} cannot be changed on a service with the EXTERNAL controller: it needs a new service",
+	"ECS_SCALE_BELOW_SHARE": "the canary has {scale} % of the capacity but will be given {share} % of the traffic",
+	"ECS_RECREATE_DOWNTIME": "recreate stops the old tasks before the new ones start: the service does not answer in between",
+	"ECS_FORMER_KEPT":       "the former task set stays at 0 tasks when the pipeline is over, because a later stage may still turn it back; the next deployment removes it",
+	"ECS_COUNT_KEPT":        "the service runs {live} tasks and the file says {file}; the count is not lowered because the file's value did not change",
+	"ECS_REVISION_INACTIVE": "the live revision {revision} is INACTIVE; the way back registers its content again if it is needed",
+	"ECS_SWEEP":             "left-over task sets without tasks will be removed: {sets}",
+
+	"ECS_NO_PRIMARY":    "the service has no primary task set",
+	"ECS_CAPACITY":      "the primary task set has {running} of {desired} tasks",
+	"ECS_OTHER_SETS":    "besides the primary there are task sets with tasks: {sets}",
+	"ECS_TRAFFIC_SPLIT": "{share} % of {route} goes to the canary target group",
+}
