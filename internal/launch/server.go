@@ -49,11 +49,12 @@ type Server struct {
 	// URL is where it listens.
 	URL string
 
-	store *sqlite.Store
-	blobs *file.Store
-	http  *http.Server
-	stop  context.CancelCauseFunc
-	ended chan error
+	unlock func() error
+	store  *sqlite.Store
+	blobs  *file.Store
+	http   *http.Server
+	stop   context.CancelCauseFunc
+	ended  chan error
 }
 
 // errStopped is the cause with which a stopping server ends its loops.
@@ -67,11 +68,14 @@ func StartServer(ctx context.Context, c ServerConfig) (*Server, error) {
 	}
 	s := &Server{ended: make(chan error, 2)}
 	var err error
+	if s.unlock, err = lock(c.DataDir); err != nil {
+		return nil, err
+	}
 	if s.store, err = sqlite.Open(ctx, c.DataDir, sqlite.Options{Logger: c.Logger, NoSync: c.NoSync}); err != nil {
-		return nil, fmt.Errorf("open %s: %w", c.DataDir, err)
+		return nil, errors.Join(fmt.Errorf("open %s: %w", c.DataDir, err), s.unlock())
 	}
 	if s.blobs, err = file.Open(filepath.Join(c.DataDir, "blobs")); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", c.DataDir, err), s.store.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", c.DataDir, err), s.store.Close(), s.unlock())
 	}
 	ln, err := net.Listen("tcp", c.Listen)
 	if err != nil {
@@ -96,15 +100,13 @@ func StartServer(ctx context.Context, c ServerConfig) (*Server, error) {
 
 // serve begins answering and firing timers.
 func (s *Server) serve(ln net.Listener, c ServerConfig) error {
-	loop, stop := context.WithCancelCause(context.Background())
-	s.stop = stop
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
 		Handler: s.Handler(), Protocols: protocols, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return loop },
+		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn),
 	}
 	if c.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
@@ -114,6 +116,10 @@ func (s *Server) serve(ln net.Listener, c ServerConfig) error {
 		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 		ln = tls.NewListener(ln, s.http.TLSConfig)
 	}
+	loop, stop := context.WithCancelCause(context.Background())
+	s.stop = stop
+	// The end of the loop ends the streams; calls that are at work are not
+	// cancelled with it, they have until the end of Close.
 	go func() { s.ended <- s.Run(loop) }()
 	go func() {
 		err := s.http.Serve(ln)
@@ -151,7 +157,7 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) closeData() error {
-	return errors.Join(s.blobs.Close(), s.store.Close())
+	return errors.Join(s.blobs.Close(), s.store.Close(), s.unlock())
 }
 
 func url(a net.Addr, tls bool) string {
@@ -182,8 +188,28 @@ func AdminLogin(dataDir string, newPassword func() string) (server.Admin, string
 	if b, err = json.Marshal(a); err != nil {
 		return a, "", err
 	}
-	if err := os.MkdirAll(dataDir, 0o700); err != nil {
-		return a, "", fmt.Errorf("make %s: %w", dataDir, err)
+	if err := writePrivate(path, b); err != nil {
+		return server.Admin{}, "", err
 	}
-	return a, password, os.WriteFile(path, b, 0o600)
+	return a, password, nil
+}
+
+// writePrivate writes a file that only the owner reads, whole or not at all: a
+// half-written login would lock everybody out at the next start.
+func writePrivate(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", filepath.Dir(path), err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
+	}
+	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -23,7 +22,8 @@ const versions = "goose_db_version"
 // migrate brings a database to the newest schema. A new one gets all of it in
 // one transaction, so that a crash leaves nothing half made; an older one is
 // brought up by goose, step by step.
-func migrate(ctx context.Context, db *sql.DB, file, dir string, logger *slog.Logger) error {
+func migrate(ctx context.Context, db *sql.DB, file, dir string, o Options) error {
+	logger := o.Logger
 	files, err := fs.Sub(schemas, "schema/"+dir)
 	if err != nil {
 		return err
@@ -43,6 +43,9 @@ func migrate(ctx context.Context, db *sql.DB, file, dir string, logger *slog.Log
 			"this database has schema %d, made by a newer version of Penstock; this version knows up to %d: start the newer version, or restore a backup from before the upgrade", have, newest)}
 	case have == newest:
 		return nil
+	case o.ReadOnly:
+		return &deploy.Error{Code: deploy.CodeUnsupported, Object: file, Message: fmt.Sprintf(
+			"this database has schema %d and this version works with %d: use the version that runs the server, or let this one start it once", have, newest)}
 	case have == 0:
 		return explain(file, create(ctx, db, files, sources))
 	}

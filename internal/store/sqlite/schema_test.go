@@ -55,7 +55,7 @@ func TestCreateIsMigrate(t *testing.T) {
 		var got [2][]string
 		for i, make := range []func(*sql.DB) error{
 			func(db *sql.DB) error {
-				return migrate(t.Context(), db, "file", dir, slog.New(slog.DiscardHandler))
+				return migrate(t.Context(), db, "file", dir, Options{Logger: slog.New(slog.DiscardHandler)})
 			},
 			func(db *sql.DB) error { return byGoose(t.Context(), db, dir) },
 		} {

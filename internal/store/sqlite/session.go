@@ -23,17 +23,23 @@ type session struct {
 	stmts map[string]*sql.Stmt
 }
 
-// source is the data source name of a database file.
-func source(file string, busy time.Duration, sync string) (string, error) {
+// source is the data source name of a database file. One that is read only is
+// not made when it is not there.
+func source(file string, busy time.Duration, sync string, readOnly bool) (string, error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
 		return "", fmt.Errorf("find %s: %w", file, err)
 	}
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}
+	wait := "busy_timeout(" + strconv.FormatInt(busy.Milliseconds(), 10) + ")"
+	if readOnly {
+		u.RawQuery = url.Values{"mode": {"ro"}, "_dqs": {"0"}, "_pragma": {wait, "temp_store(MEMORY)"}}.Encode()
+		return u.String(), nil
+	}
 	u.RawQuery = url.Values{
 		"_dqs": {"0"}, // a misspelt column is an error, not a string
 		"_pragma": {
-			"busy_timeout(" + strconv.FormatInt(busy.Milliseconds(), 10) + ")",
+			wait,
 			"journal_mode(WAL)",
 			"synchronous(" + sync + ")",
 			"journal_size_limit(67108864)", // give the disk back after a burst

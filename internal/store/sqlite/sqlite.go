@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/store"
 )
 
@@ -59,6 +60,9 @@ type Options struct {
 	// that wait and all later ones fail, Close releases the files, and the
 	// directory can be opened again.
 	AroundCommit func(stage string)
+	// ReadOnly opens a store that is there beside the server that uses it, for
+	// View, Backup and Check: nothing is made, migrated or written.
+	ReadOnly bool
 	// NoSync leaves writing to the operating system and skips the check for
 	// damage. It is for tests: a crash of the machine may destroy the files.
 	NoSync bool
@@ -96,8 +100,8 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if o.busy == 0 {
 		o.busy = busyFor
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory of the store: %w", err)
+	if err := place(dir, o.ReadOnly); err != nil {
+		return nil, err
 	}
 	c, err := newCodec()
 	if err != nil {
@@ -108,6 +112,20 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		return nil, errors.Join(err, s.release())
 	}
 	return s, nil
+}
+
+// place makes the directory of a store, or wants it to be there.
+func place(dir string, there bool) error {
+	if !there {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the directory of the store: %w", err)
+		}
+		return nil
+	}
+	if isNew(filepath.Join(dir, MainFile)) {
+		return &deploy.Error{Code: deploy.CodeNotFound, Object: dir, Message: "there is no database of a control plane in this directory"}
+	}
+	return nil
 }
 
 // OpenMemory opens an empty store that lives as long as it is open. It is for
@@ -142,13 +160,21 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	if s.aside, err = openFile(ctx, sideFile, "NORMAL", o, "it holds logs and live states only; move it away and start again to go on without them"); err != nil {
 		return err
 	}
-	if err := s.identify(ctx, o.RestoreIncarnation); err != nil {
+	if o.ReadOnly {
+		err = s.identity(ctx)
+	} else {
+		err = s.identify(ctx, o.RestoreIncarnation)
+	}
+	if err != nil {
 		return explain(mainFile, err)
 	}
 	s.readers = newPool(mainReaders, s.closing, errClosed(mainFile), func() (*session, error) {
 		return openSession(context.Background(), s.main, true)
 	})
 	s.side = newSide(s.aside, sideFile, s.codec, s.closing)
+	if o.ReadOnly {
+		return nil
+	}
 	ws, err := openSession(ctx, s.main, false)
 	if err != nil {
 		return explain(mainFile, err)
@@ -162,7 +188,7 @@ func openFile(ctx context.Context, file, sync string, o Options, remedy string) 
 	if o.NoSync {
 		sync = "OFF"
 	}
-	dsn, err := source(file, o.busy, sync)
+	dsn, err := source(file, o.busy, sync, o.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +207,7 @@ func openFile(ctx context.Context, file, sync string, o Options, remedy string) 
 		err = check(ctx, db, file, remedy)
 	}
 	if err == nil {
-		err = migrate(ctx, db, file, migrationsOf(file), o.Logger)
+		err = migrate(ctx, db, file, migrationsOf(file), o)
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -212,7 +238,16 @@ func (s *Store) identify(ctx context.Context, restored bool) error {
 	if _, err := s.main.ExecContext(ctx, "INSERT "+replace+" INTO meta (name, value) VALUES ('incarnation', ?)", fresh); err != nil {
 		return err
 	}
-	return s.main.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'incarnation'").Scan(&s.incarnation)
+	return s.identity(ctx)
+}
+
+// identity reads the incarnation; a backup that nobody opened yet has none.
+func (s *Store) identity(ctx context.Context) error {
+	err := s.main.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'incarnation'").Scan(&s.incarnation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // Update implements store.Store. The function runs in the caller's goroutine.
@@ -223,6 +258,9 @@ func (s *Store) Update(ctx context.Context, project string, f func(store.Tx) err
 	if project == "" {
 		return invalid("a project id is needed")
 	}
+	if s.writer == nil {
+		return invalid("the store was opened for reading only")
+	}
 	return s.writer.update(ctx, project, f)
 }
 
@@ -232,16 +270,17 @@ func (s *Store) View(ctx context.Context, project string, f func(store.Tx) error
 	if project == "" {
 		return invalid("a project id is needed")
 	}
+	file := filepath.Join(s.dir, MainFile)
 	sess, err := s.readers.take(ctx)
 	if err != nil {
-		return explain(s.writer.file, err)
+		return explain(file, err)
 	}
 	defer s.readers.give(sess)
 	if _, err := sess.exec("BEGIN"); err != nil {
-		return explain(s.writer.file, err)
+		return explain(file, err)
 	}
 	defer sess.rollback()
-	t := &tx{session: sess, codec: s.codec, file: s.writer.file, project: project, readOnly: true}
+	t := &tx{session: sess, codec: s.codec, file: file, project: project, readOnly: true}
 	defer t.end()
 	return f(t)
 }
