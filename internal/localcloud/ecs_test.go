@@ -173,8 +173,10 @@ func TestExternalServiceRefusals(t *testing.T) {
 func TestRollingServiceIsNotForTaskSets(t *testing.T) {
 	inWorld(t, worldOptions{}, func(w *world) {
 		v1, v2 := w.define("demo:v1"), w.define("demo:v2")
-		got(w.ecs.CreateService(w.ctx, &awsecs.CreateServiceInput{Cluster: aws.String("demo"), ServiceName: aws.String("web"), DesiredCount: aws.Int32(2), TaskDefinition: &v1,
-			NetworkConfiguration: setInput(v1, "", 0).NetworkConfiguration}))(t)
+		got(w.ecs.CreateService(w.ctx, &awsecs.CreateServiceInput{
+			Cluster: aws.String("demo"), ServiceName: aws.String("web"), DesiredCount: aws.Int32(2), TaskDefinition: &v1,
+			NetworkConfiguration: setInput(v1, "", 0).NetworkConfiguration,
+		}))(t)
 		time.Sleep(time.Second)
 		s := w.describeService()
 		if s.DeploymentController.Type != types.DeploymentControllerTypeEcs || s.RunningCount != 2 || len(s.Deployments) != 1 || len(s.TaskSets) != 0 {
@@ -332,8 +334,10 @@ func TestClientTokensMakeRepeatsHarmless(t *testing.T) {
 		if *first.TaskSet.Id != *again.TaskSet.Id || len(w.describeService().TaskSets) != 1 {
 			t.Errorf("a repeated token made another task set")
 		}
-		run := &awsecs.RunTaskInput{Cluster: aws.String("demo"), TaskDefinition: &definition, ClientToken: aws.String("r"), Count: aws.Int32(2),
-			NetworkConfiguration: in.NetworkConfiguration}
+		run := &awsecs.RunTaskInput{
+			Cluster: aws.String("demo"), TaskDefinition: &definition, ClientToken: aws.String("r"), Count: aws.Int32(2),
+			NetworkConfiguration: in.NetworkConfiguration,
+		}
 		one, two := got(w.ecs.RunTask(w.ctx, run))(t), got(w.ecs.RunTask(w.ctx, run))(t)
 		if *one.Tasks[0].TaskArn != *two.Tasks[0].TaskArn || len(two.Tasks) != 2 {
 			t.Errorf("a repeated RunTask started other tasks")
@@ -348,8 +352,10 @@ func TestStandaloneTasks(t *testing.T) {
 	inWorld(t, worldOptions{Behaviours: map[string]memory.Behaviour{"job": {ExitAfter: time.Second}}}, func(w *world) {
 		got(w.ecs.RegisterTaskDefinition(w.ctx, definition("job", "job")))(t)
 		network := setInput("", "", 0).NetworkConfiguration
-		out := got(w.ecs.RunTask(w.ctx, &awsecs.RunTaskInput{Cluster: aws.String("demo"), TaskDefinition: aws.String("job"), StartedBy: aws.String("me"), NetworkConfiguration: network,
-			Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}}))(t)
+		out := got(w.ecs.RunTask(w.ctx, &awsecs.RunTaskInput{
+			Cluster: aws.String("demo"), TaskDefinition: aws.String("job"), StartedBy: aws.String("me"), NetworkConfiguration: network,
+			Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
+		}))(t)
 		task := out.Tasks[0]
 		if *task.LastStatus != "PROVISIONING" || *task.Group != "family:job" || len(task.Tags) != 1 {
 			t.Errorf("a new task is %s in %s with %d tags", *task.LastStatus, *task.Group, len(task.Tags))
@@ -427,8 +433,10 @@ func TestTaskDefinitions(t *testing.T) {
 func TestListsAreCutIntoPages(t *testing.T) {
 	inWorld(t, worldOptions{}, func(w *world) {
 		for i := range 23 {
-			got(w.ecs.CreateService(w.ctx, &awsecs.CreateServiceInput{Cluster: aws.String("demo"), ServiceName: name("svc-", i),
-				DeploymentController: &types.DeploymentController{Type: types.DeploymentControllerTypeExternal}}))(t)
+			got(w.ecs.CreateService(w.ctx, &awsecs.CreateServiceInput{
+				Cluster: aws.String("demo"), ServiceName: name("svc-", i),
+				DeploymentController: &types.DeploymentController{Type: types.DeploymentControllerTypeExternal},
+			}))(t)
 		}
 		pages, sizes, seen := awsecs.NewListServicesPaginator(w.ecs, &awsecs.ListServicesInput{Cluster: aws.String("demo")}), []int{}, map[string]bool{}
 		for pages.HasMorePages() {

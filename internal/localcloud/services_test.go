@@ -182,8 +182,10 @@ func TestContainerSecrets(t *testing.T) {
 		w.steady(w.taskSet(*good.TaskDefinition.TaskDefinitionArn, w.blue, 100).Id)
 		in.ContainerDefinitions[0].Secrets[0].ValueFrom = aws.String("/none")
 		bad := got(w.ecs.RegisterTaskDefinition(w.ctx, in))(t)
-		run := got(w.ecs.RunTask(w.ctx, &awsecs.RunTaskInput{Cluster: aws.String("demo"), TaskDefinition: bad.TaskDefinition.TaskDefinitionArn,
-			NetworkConfiguration: setInput("", "", 0).NetworkConfiguration}))(t)
+		run := got(w.ecs.RunTask(w.ctx, &awsecs.RunTaskInput{
+			Cluster: aws.String("demo"), TaskDefinition: bad.TaskDefinition.TaskDefinitionArn,
+			NetworkConfiguration: setInput("", "", 0).NetworkConfiguration,
+		}))(t)
 		time.Sleep(time.Second)
 		task := w.describeTask(run.Tasks[0].TaskArn)
 		if task.StopCode != types.TaskStopCodeTaskFailedToStart || !strings.HasPrefix(*task.StoppedReason, "ResourceInitializationError") {

@@ -49,14 +49,18 @@ type KindInfo struct {
 // builtinKinds lists the platforms whose files are understood. Stage names are those a user may write.
 func builtinKinds() []KindInfo {
 	return []KindInfo{
-		{Kind: KubernetesApp, Platform: "KUBERNETES", Plugin: "kubernetes", AutoRollback: true,
+		{
+			Kind: KubernetesApp, Platform: "KUBERNETES", Plugin: "kubernetes", AutoRollback: true,
 			Fields: []string{"service", "workloads", "trafficRouting", "variantLabel", "resourceRoutes"},
-			Stages: []string{"K8S_SYNC", "K8S_PRIMARY_ROLLOUT", "K8S_CANARY_ROLLOUT", "K8S_CANARY_CLEAN", "K8S_BASELINE_ROLLOUT", "K8S_BASELINE_CLEAN", "K8S_TRAFFIC_ROUTING"}},
+			Stages: []string{"K8S_SYNC", "K8S_PRIMARY_ROLLOUT", "K8S_CANARY_ROLLOUT", "K8S_CANARY_CLEAN", "K8S_BASELINE_ROLLOUT", "K8S_BASELINE_CLEAN", "K8S_TRAFFIC_ROUTING"},
+		},
 		{Kind: TerraformApp, Platform: "TERRAFORM", Plugin: "terraform", Stages: []string{"TERRAFORM_SYNC", "TERRAFORM_PLAN", "TERRAFORM_APPLY"}},
 		{Kind: LambdaApp, Platform: "LAMBDA", Plugin: "lambda", AutoRollback: true, Stages: []string{"LAMBDA_SYNC", "LAMBDA_CANARY_ROLLOUT", "LAMBDA_PROMOTE"}},
 		{Kind: CloudRunApp, Platform: "CLOUDRUN", Plugin: "cloudrun", AutoRollback: true, Stages: []string{"CLOUDRUN_SYNC", "CLOUDRUN_PROMOTE"}},
-		{Kind: ECSApp, Platform: "ECS", Plugin: "ecs", AutoRollback: true,
-			Stages: []string{"ECS_SYNC", "ECS_CANARY_ROLLOUT", "ECS_PRIMARY_ROLLOUT", "ECS_TRAFFIC_ROUTING", "ECS_CANARY_CLEAN"}},
+		{
+			Kind: ECSApp, Platform: "ECS", Plugin: "ecs", AutoRollback: true,
+			Stages: []string{"ECS_SYNC", "ECS_CANARY_ROLLOUT", "ECS_PRIMARY_ROLLOUT", "ECS_TRAFFIC_ROUTING", "ECS_CANARY_CLEAN"},
+		},
 	}
 }
 

@@ -245,8 +245,10 @@ func (b *builder) object(y *yaml.Node, p *node, depth int) {
 			p.fields = append(p.fields, f)
 			continue
 		}
-		b.warns.add(Error{File: b.file, Line: p.fields[at].line, Column: p.fields[at].column, Path: f.value.path(),
-			Message: fmt.Sprintf("the key is given again on line %d; this one is not used", line), Hint: "remove one of the two"})
+		b.warns.add(Error{
+			File: b.file, Line: p.fields[at].line, Column: p.fields[at].column, Path: f.value.path(),
+			Message: fmt.Sprintf("the key is given again on line %d; this one is not used", line), Hint: "remove one of the two",
+		})
 		p.fields[at] = f
 	}
 	for _, m := range merges {

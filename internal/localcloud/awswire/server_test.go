@@ -156,12 +156,14 @@ func TestRefusals(t *testing.T) {
 func TestOldSignatureIsRefused(t *testing.T) {
 	var signed *http.Request
 	var body []byte
-	client := ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://127.0.0.1:1"), Credentials: awsCredentials(), RetryMaxAttempts: 1,
+	client := ecs.New(ecs.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://127.0.0.1:1"), Credentials: awsCredentials(), RetryMaxAttempts: 1,
 		HTTPClient: doFunc(func(r *http.Request) (*http.Response, error) {
 			signed = r
 			body, _ = io.ReadAll(r.Body)
 			return nil, errors.New("captured")
-		})})
+		}),
+	})
 	_, _ = client.ListClusters(context.Background(), &ecs.ListClustersInput{})
 	lookup := func(string) (Credential, bool) { return testCredential, true }
 	if key, problem := verify(signed, body, time.Now(), lookup); problem != nil || key != testCredential.AccessKeyID {

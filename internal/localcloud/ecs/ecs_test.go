@@ -89,14 +89,20 @@ func bench(t *testing.T, edit func(*Config)) (*ECS, *hands) {
 	ctx := context.Background()
 	call(t)(write(c, c.createCluster)(ctx, &awsecs.CreateClusterInput{}))
 	call(t)(write(c, c.registerTaskDefinition)(ctx, &awsecs.RegisterTaskDefinitionInput{Family: aws.String("app"), ContainerDefinitions: []types.ContainerDefinition{
-		{Name: aws.String("main"), Image: aws.String("i"), PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(80)}}, StopTimeout: aws.Int32(7),
-			Environment: []types.KeyValuePair{{Name: aws.String("A"), Value: aws.String("1")}}},
+		{
+			Name: aws.String("main"), Image: aws.String("i"), PortMappings: []types.PortMapping{{ContainerPort: aws.Int32(80)}}, StopTimeout: aws.Int32(7),
+			Environment: []types.KeyValuePair{{Name: aws.String("A"), Value: aws.String("1")}},
+		},
 		{Name: aws.String("side"), Image: aws.String("j"), Essential: aws.Bool(false), StopTimeout: aws.Int32(3)},
 	}}))
-	call(t)(write(c, c.createService)(ctx, &awsecs.CreateServiceInput{ServiceName: aws.String("web"), DesiredCount: aws.Int32(1),
-		DeploymentController: &types.DeploymentController{Type: types.DeploymentControllerTypeExternal}}))
-	call(t)(write(c, c.createTaskSet)(ctx, &awsecs.CreateTaskSetInput{Cluster: aws.String("default"), Service: aws.String("web"), TaskDefinition: aws.String("app"),
-		LoadBalancers: []types.LoadBalancer{{TargetGroupArn: aws.String("tg"), ContainerName: aws.String("main"), ContainerPort: aws.Int32(80)}}}))
+	call(t)(write(c, c.createService)(ctx, &awsecs.CreateServiceInput{
+		ServiceName: aws.String("web"), DesiredCount: aws.Int32(1),
+		DeploymentController: &types.DeploymentController{Type: types.DeploymentControllerTypeExternal},
+	}))
+	call(t)(write(c, c.createTaskSet)(ctx, &awsecs.CreateTaskSetInput{
+		Cluster: aws.String("default"), Service: aws.String("web"), TaskDefinition: aws.String("app"),
+		LoadBalancers: []types.LoadBalancer{{TargetGroupArn: aws.String("tg"), ContainerName: aws.String("main"), ContainerPort: aws.Int32(80)}},
+	}))
 	synctest.Wait()
 	return c, h
 }

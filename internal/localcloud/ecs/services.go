@@ -118,8 +118,12 @@ func checkExternal(in *awsecs.CreateServiceInput) error {
 		name string
 		set  bool
 	}{
-		{"taskDefinition", in.TaskDefinition != nil}, {"loadBalancers", len(in.LoadBalancers) > 0}, {"networkConfiguration", in.NetworkConfiguration != nil},
-		{"serviceRegistries", len(in.ServiceRegistries) > 0}, {"launchType", in.LaunchType != ""}, {"platformVersion", in.PlatformVersion != nil},
+		{"taskDefinition", in.TaskDefinition != nil},
+		{"loadBalancers", len(in.LoadBalancers) > 0},
+		{"networkConfiguration", in.NetworkConfiguration != nil},
+		{"serviceRegistries", len(in.ServiceRegistries) > 0},
+		{"launchType", in.LaunchType != ""},
+		{"platformVersion", in.PlatformVersion != nil},
 		{"capacityProviderStrategy", len(in.CapacityProviderStrategy) > 0},
 	} {
 		if f.set {
@@ -258,11 +262,17 @@ func checkUpdateService(s *service, in *awsecs.UpdateServiceInput) error {
 		name string
 		set  bool
 	}{
-		{"task definition", in.TaskDefinition != nil}, {"load balancers", in.LoadBalancers != nil}, {"network configuration", in.NetworkConfiguration != nil},
-		{"service registries", in.ServiceRegistries != nil}, {"platform version", in.PlatformVersion != nil},
-		{"capacity provider strategy", in.CapacityProviderStrategy != nil}, {"deployment configuration", in.DeploymentConfiguration != nil},
-		{"enable execute command", in.EnableExecuteCommand != nil}, {"service connect configuration", in.ServiceConnectConfiguration != nil},
-		{"volume configurations", in.VolumeConfigurations != nil}, {"VPC Lattice configurations", in.VpcLatticeConfigurations != nil},
+		{"task definition", in.TaskDefinition != nil},
+		{"load balancers", in.LoadBalancers != nil},
+		{"network configuration", in.NetworkConfiguration != nil},
+		{"service registries", in.ServiceRegistries != nil},
+		{"platform version", in.PlatformVersion != nil},
+		{"capacity provider strategy", in.CapacityProviderStrategy != nil},
+		{"deployment configuration", in.DeploymentConfiguration != nil},
+		{"enable execute command", in.EnableExecuteCommand != nil},
+		{"service connect configuration", in.ServiceConnectConfiguration != nil},
+		{"volume configurations", in.VolumeConfigurations != nil},
+		{"VPC Lattice configurations", in.VpcLatticeConfigurations != nil},
 		{"availability zone rebalancing", in.AvailabilityZoneRebalancing != ""},
 	} {
 		if f.set {

@@ -178,8 +178,10 @@ func TestActionValidation(t *testing.T) {
 		{"order 50000", []types.Action{{Type: types.ActionTypeEnumForward, TargetGroupArn: &w.blue, Order: aws.Int32(50000)}}, ""},
 		{"authentication", []types.Action{{Type: types.ActionTypeEnumAuthenticateOidc}}, codeInvalidConfig},
 		{"unknown type", []types.Action{{Type: "teleport"}}, codeInvalidAction},
-		{"type and configuration differ", []types.Action{{Type: types.ActionTypeEnumForward, TargetGroupArn: &w.blue,
-			RedirectConfig: &types.RedirectActionConfig{StatusCode: "HTTP_301"}}}, codeInvalidAction},
+		{"type and configuration differ", []types.Action{{
+			Type: types.ActionTypeEnumForward, TargetGroupArn: &w.blue,
+			RedirectConfig: &types.RedirectActionConfig{StatusCode: "HTTP_301"},
+		}}, codeInvalidAction},
 		{"redirect", redirect(types.RedirectActionConfig{StatusCode: "HTTP_301", Protocol: aws.String("HTTPS"), Port: aws.String("443")}), ""},
 		{"redirect in a loop", redirect(types.RedirectActionConfig{StatusCode: "HTTP_302"}), codeInvalidAction},
 		{"redirect with status 307", redirect(types.RedirectActionConfig{StatusCode: "HTTP_307", Port: aws.String("443")}), codeValidation},
@@ -250,18 +252,30 @@ func TestConditionValidation(t *testing.T) {
 		{"two headers", []types.RuleCondition{header("X-A", "1"), header("X-B", "2")}, ""},
 		{"header host", []types.RuleCondition{header("Host", "x")}, codeValidation},
 		{"header with a bad name", []types.RuleCondition{header("X A", "x")}, codeValidation},
-		{"method in lower case", []types.RuleCondition{{Field: aws.String("http-request-method"),
-			HttpRequestMethodConfig: &types.HttpRequestMethodConditionConfig{Values: []string{"get"}}}}, codeValidation},
-		{"source without prefix", []types.RuleCondition{{Field: aws.String("source-ip"),
-			SourceIpConfig: &types.SourceIpConditionConfig{Values: []string{"10.0.0.1"}}}}, codeValidation},
-		{"source", []types.RuleCondition{{Field: aws.String("source-ip"),
-			SourceIpConfig: &types.SourceIpConditionConfig{Values: []string{"10.0.0.0/8"}}}}, ""},
-		{"query without value", []types.RuleCondition{{Field: aws.String("query-string"),
-			QueryStringConfig: &types.QueryStringConditionConfig{Values: []types.QueryStringKeyValuePair{{Key: aws.String("k")}}}}}, codeValidation},
-		{"configuration of another field", []types.RuleCondition{{Field: aws.String("host-header"),
-			PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/"}}}}, codeValidation},
-		{"values twice, different", []types.RuleCondition{{Field: aws.String("path-pattern"), Values: []string{"/a"},
-			PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/b"}}}}, codeValidation},
+		{"method in lower case", []types.RuleCondition{{
+			Field:                   aws.String("http-request-method"),
+			HttpRequestMethodConfig: &types.HttpRequestMethodConditionConfig{Values: []string{"get"}},
+		}}, codeValidation},
+		{"source without prefix", []types.RuleCondition{{
+			Field:          aws.String("source-ip"),
+			SourceIpConfig: &types.SourceIpConditionConfig{Values: []string{"10.0.0.1"}},
+		}}, codeValidation},
+		{"source", []types.RuleCondition{{
+			Field:          aws.String("source-ip"),
+			SourceIpConfig: &types.SourceIpConditionConfig{Values: []string{"10.0.0.0/8"}},
+		}}, ""},
+		{"query without value", []types.RuleCondition{{
+			Field:             aws.String("query-string"),
+			QueryStringConfig: &types.QueryStringConditionConfig{Values: []types.QueryStringKeyValuePair{{Key: aws.String("k")}}},
+		}}, codeValidation},
+		{"configuration of another field", []types.RuleCondition{{
+			Field:             aws.String("host-header"),
+			PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/"}},
+		}}, codeValidation},
+		{"values twice, different", []types.RuleCondition{{
+			Field: aws.String("path-pattern"), Values: []string{"/a"},
+			PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/b"}},
+		}}, codeValidation},
 	} {
 		_, err := w.e.CreateRule(t.Context(), &elbv2.CreateRuleInput{
 			ListenerArn: &w.listener, Priority: aws.Int32(int32(i + 1)), Conditions: c.conditions, Actions: to(w.blue),

@@ -42,6 +42,7 @@ func unsupported(what string) error {
 func errNoLoadBalancer() error {
 	return refuse("LoadBalancerNotFound", "One or more load balancers not found")
 }
+
 func errNoGroup() error    { return refuse("TargetGroupNotFound", "One or more target groups not found") }
 func errNoListener() error { return refuse("ListenerNotFound", "One or more listeners not found") }
 func errNoRule() error     { return refuse("RuleNotFound", "One or more rules not found") }

@@ -101,25 +101,37 @@ func TestHealthOverTime(t *testing.T) {
 		then  map[time.Duration]func(*answers)
 		steps []step
 	}{
-		{"one success is enough for a new target", func(a *answers) { a.set(200, nil, false) }, nil,
-			[]step{{0, registering}, {time.Second - 1, registering}, {time.Second, "healthy"}}},
-		{"two failures make a new target unhealthy", func(a *answers) { a.set(500, nil, false) }, nil,
-			[]step{{time.Second, checking}, {11*time.Second - 1, checking}, {11 * time.Second, mismatch}}},
-		{"a late start", func(a *answers) { a.set(0, errors.New("refused"), false) },
+		{
+			"one success is enough for a new target", func(a *answers) { a.set(200, nil, false) }, nil,
+			[]step{{0, registering}, {time.Second - 1, registering}, {time.Second, "healthy"}},
+		},
+		{
+			"two failures make a new target unhealthy", func(a *answers) { a.set(500, nil, false) }, nil,
+			[]step{{time.Second, checking}, {11*time.Second - 1, checking}, {11 * time.Second, mismatch}},
+		},
+		{
+			"a late start", func(a *answers) { a.set(0, errors.New("refused"), false) },
 			map[time.Duration]func(*answers){5 * time.Second: func(a *answers) { a.set(200, nil, false) }},
-			[]step{{time.Second, checking}, {11 * time.Second, "healthy"}}},
-		{"refused connections", func(a *answers) { a.set(0, errors.New("refused"), false) }, nil,
-			[]step{{11 * time.Second, "unhealthy Target.FailedHealthChecks"}}},
-		{"no answer", func(a *answers) { a.set(0, nil, true) }, nil,
-			[]step{{5 * time.Second, checking}, {15 * time.Second, "unhealthy Target.Timeout"}}},
-		{"a healthy target needs two failures in a row, an unhealthy one three successes", func(a *answers) { a.set(200, nil, false) },
+			[]step{{time.Second, checking}, {11 * time.Second, "healthy"}},
+		},
+		{
+			"refused connections", func(a *answers) { a.set(0, errors.New("refused"), false) }, nil,
+			[]step{{11 * time.Second, "unhealthy Target.FailedHealthChecks"}},
+		},
+		{
+			"no answer", func(a *answers) { a.set(0, nil, true) }, nil,
+			[]step{{5 * time.Second, checking}, {15 * time.Second, "unhealthy Target.Timeout"}},
+		},
+		{
+			"a healthy target needs two failures in a row, an unhealthy one three successes", func(a *answers) { a.set(200, nil, false) },
 			map[time.Duration]func(*answers){
 				5 * time.Second:  func(a *answers) { a.set(503, nil, false) }, // fails at 11
 				15 * time.Second: func(a *answers) { a.set(200, nil, false) }, // passes at 21
 				25 * time.Second: func(a *answers) { a.set(503, nil, false) }, // fails at 31 and 41
 				45 * time.Second: func(a *answers) { a.set(200, nil, false) }, // passes at 51, 61, 71
 			},
-			[]step{{12 * time.Second, "healthy"}, {40 * time.Second, "healthy"}, {41 * time.Second, mismatch}, {70 * time.Second, mismatch}, {71 * time.Second, "healthy"}}},
+			[]step{{12 * time.Second, "healthy"}, {40 * time.Second, "healthy"}, {41 * time.Second, mismatch}, {70 * time.Second, mismatch}, {71 * time.Second, "healthy"}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

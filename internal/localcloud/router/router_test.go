@@ -251,10 +251,22 @@ func TestWildcard(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"*", "", true}, {"*", "abc", true}, {"/img/*", "/img/", true}, {"/img/*", "/img", false},
-		{"/a?c", "/abc", true}, {"/a?c", "/ac", false}, {"*.example.com", "a.b.example.com", true},
-		{"a*b*c", "a-x-b-y-c", true}, {"a*b*c", "a-x-c", false}, {`\*`, "*", true}, {`\*`, "x", false},
-		{`a\?`, "a?", true}, {`a\?`, "ab", false}, {"", "", true}, {"", "a", false}, {"**", "a", true},
+		{"*", "", true},
+		{"*", "abc", true},
+		{"/img/*", "/img/", true},
+		{"/img/*", "/img", false},
+		{"/a?c", "/abc", true},
+		{"/a?c", "/ac", false},
+		{"*.example.com", "a.b.example.com", true},
+		{"a*b*c", "a-x-b-y-c", true},
+		{"a*b*c", "a-x-c", false},
+		{`\*`, "*", true},
+		{`\*`, "x", false},
+		{`a\?`, "a?", true},
+		{`a\?`, "ab", false},
+		{"", "", true},
+		{"", "a", false},
+		{"**", "a", true},
 	} {
 		if got := wildcard(c.pattern, c.s); got != c.want {
 			t.Errorf("wildcard(%q, %q) = %v", c.pattern, c.s, got)
@@ -427,11 +439,14 @@ func TestHTTPAnswersWithoutTarget(t *testing.T) {
 	table, r := newRouter(t, Options{})
 	rules := []Rule{
 		{ARN: "r", Conditions: []Condition{{Field: "path-pattern", Values: []string{"/old/*"}}}, Action: Action{Redirect: &Redirect{
-			Protocol: "HTTPS", Port: "443", Path: "/new/#{path}", Query: "from=#{host}", Status: 301}}},
+			Protocol: "HTTPS", Port: "443", Path: "/new/#{path}", Query: "from=#{host}", Status: 301,
+		}}},
 		{ARN: "f", Conditions: []Condition{{Field: "path-pattern", Values: []string{"/fixed"}}}, Action: Action{Fixed: &FixedResponse{
-			Status: 418, ContentType: "text/plain", Body: "short"}}},
+			Status: 418, ContentType: "text/plain", Body: "short",
+		}}},
 		{ARN: "e", Conditions: []Condition{{Field: "path-pattern", Values: []string{"/empty"}}}, Action: Action{Forward: &Forward{
-			Groups: []WeightedGroup{{"g1", 1}}}}},
+			Groups: []WeightedGroup{{"g1", 1}},
+		}}},
 		forward(1),
 	}
 	table.set(1, groups(group(0, Target{ID: "a", Addr: addr, Healthy: true}), group(1)), rules...)

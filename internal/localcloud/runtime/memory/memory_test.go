@@ -66,13 +66,19 @@ func TestLifeOfATask(t *testing.T) {
 	}{
 		{"starts at once", nil, nil, []seen{running(0)}},
 		{"starts slowly", fixed(Behaviour{StartDelay: 3 * time.Second}), nil, []seen{running(3 * time.Second)}},
-		{"fails to start", fixed(Behaviour{StartDelay: time.Second, FailToStart: true}), nil,
-			[]seen{failed(time.Second, "CannotStartContainerError: told to fail")}},
+		{
+			"fails to start", fixed(Behaviour{StartDelay: time.Second, FailToStart: true}), nil,
+			[]seen{failed(time.Second, "CannotStartContainerError: told to fail")},
+		},
 		{"fails to start for a reason", fixed(Behaviour{FailToStart: true, FailReason: "OutOfMemory"}), nil, []seen{failed(0, "OutOfMemory")}},
-		{"no such image", func(string) (Behaviour, bool) { return Behaviour{}, false }, nil,
-			[]seen{failed(0, `CannotPullContainerError: image "x" is not in the catalogue`)}},
-		{"exits by itself", fixed(Behaviour{StartDelay: time.Second, ExitAfter: 4 * time.Second, ExitCode: 3}), stop,
-			[]seen{running(time.Second), exited(5*time.Second, 3)}},
+		{
+			"no such image", func(string) (Behaviour, bool) { return Behaviour{}, false }, nil,
+			[]seen{failed(0, `CannotPullContainerError: image "x" is not in the catalogue`)},
+		},
+		{
+			"exits by itself", fixed(Behaviour{StartDelay: time.Second, ExitAfter: 4 * time.Second, ExitCode: 3}), stop,
+			[]seen{running(time.Second), exited(5*time.Second, 3)},
+		},
 		{"is stopped", nil, stop, []seen{running(0), exited(10*time.Second, 0)}},
 		{"stops slowly", fixed(Behaviour{StopAfter: 20 * time.Second}), stop, []seen{running(0), exited(30*time.Second, 0)}},
 		{"is killed", fixed(Behaviour{StopAfter: time.Hour}), stop, []seen{running(0), exited(40*time.Second, 137)}},
