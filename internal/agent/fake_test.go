@@ -56,12 +56,13 @@ type record struct {
 	wake        map[chan client.Wakeup]bool
 	deployments int
 	refuseHead  string // answered once to ReportHead
+	incarnation string // of the store
 }
 
 func newRecord() *record {
 	return &record{
 		app:   deploy.Application{Ref: deploy.Ref{ID: appID, Name: "web", Kind: "FakeApp", Provider: "p", RepoID: "r", Branch: "main", Path: "web", ConfigFile: "app.pipecd.yaml"}},
-		blobs: map[string][]byte{}, logs: map[string]string{}, answered: map[string]bool{}, wake: map[chan client.Wakeup]bool{},
+		incarnation: "i", blobs: map[string][]byte{}, logs: map[string]string{}, answered: map[string]bool{}, wake: map[chan client.Wakeup]bool{},
 	}
 }
 
@@ -92,7 +93,7 @@ func (p *process) Hello(context.Context, client.Hello) (client.Session, error) {
 	}
 	p.sessions++
 	p.assign()
-	return client.Session{ID: fmt.Sprint("s", p.sessions), Lease: testLease, RenewEvery: testLease / 3, Incarnation: "i"}, nil
+	return client.Session{ID: fmt.Sprint("s", p.sessions), Lease: testLease, RenewEvery: testLease / 3, Incarnation: p.incarnation}, nil
 }
 
 // assign gives the open deployment to the newest session under a new epoch.
@@ -133,7 +134,7 @@ func (r *record) decide(in engine.Input) error {
 func (p *process) Renew(_ context.Context, session string) (time.Duration, string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return testLease, "i", p.enter("renew", session)
+	return testLease, p.incarnation, p.enter("renew", session)
 }
 
 func (p *process) Leave(_ context.Context, session string) error {

@@ -68,10 +68,10 @@ func (g *gate) renewed(sent time.Time, lease time.Duration) (interrupted bool) {
 }
 
 // generation is given back to opened after work was fetched.
-func (g *gate) generation() (session string, gen int) {
+func (g *gate) generation() (session client.Session, gen int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.session.ID, g.gen
+	return g.session, g.gen
 }
 
 // opened says that work was fetched under a generation.
@@ -85,8 +85,8 @@ func (g *gate) opened(gen int) {
 
 // sessionID is the id of the newest session, "" before the first.
 func (g *gate) sessionID() string {
-	id, _ := g.generation()
-	return id
+	s, _ := g.generation()
+	return s.ID
 }
 
 // wait returns a channel that is closed with the next change.

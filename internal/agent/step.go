@@ -55,7 +55,7 @@ func (w *worker) step(ctx context.Context, d deploy.Deployment, t engine.Task) {
 		return
 	}
 	tries := newRetries(500*time.Millisecond, maxBackoff)
-	for w.mayWrite(ctx, j) {
+	for w.mayWrite(ctx, j) && w.lookedFirst(ctx, j) {
 		out, err := w.ask(ctx, j)
 		if ctx.Err() != nil {
 			w.a.met.steps.WithLabelValues("interrupted").Inc()

@@ -67,10 +67,10 @@ func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.Wai
 		sleep(ctx, pause, a.workKick, nil)
 		pause = workEvery
 		session, gen := a.gate.generation()
-		if session == "" || ctx.Err() != nil {
+		if session.ID == "" || ctx.Err() != nil {
 			continue
 		}
-		w, err := a.getWork(ctx, session)
+		w, err := a.getWork(ctx, session.ID)
 		if err != nil {
 			a.linkFailed("get work", err)
 			a.log.Debug("cannot fetch work", "error", err)
@@ -78,7 +78,7 @@ func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.Wai
 			continue
 		}
 		tries.reset()
-		a.reconcile(ctx, workCtx, w, readers, workers)
+		a.reconcile(ctx, workCtx, fetched{w, session.Incarnation, time.Now()}, readers, workers)
 		a.gate.opened(gen)
 	}
 }
@@ -89,15 +89,21 @@ func (a *Agent) getWork(ctx context.Context, session string) (client.Work, error
 	return a.link.GetWork(ctx, session)
 }
 
+// fetched is work with the incarnation of the store that it is from.
+type fetched struct {
+	client.Work
+	incarnation string
+	at          time.Time
+}
+
 // reconcile starts, feeds and stops workers, pollers and reporters.
-func (a *Agent) reconcile(ctx, workCtx context.Context, w client.Work, readers, workers *sync.WaitGroup) {
+func (a *Agent) reconcile(ctx, workCtx context.Context, w fetched, readers, workers *sync.WaitGroup) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	got := time.Now()
 	wanted := map[string]bool{}
 	for _, as := range w.Assignments {
 		wanted[as.Deployment.ID] = true
-		a.assign(workCtx, as, got, workers)
+		a.assign(workCtx, as, w, workers)
 	}
 	for id, one := range a.workers {
 		if !wanted[id] {
@@ -115,18 +121,20 @@ func (a *Agent) reconcile(ctx, workCtx context.Context, w client.Work, readers, 
 }
 
 // assign gives a deployment to its worker. Another epoch gets another worker,
-// which begins when the former one has returned.
-func (a *Agent) assign(ctx context.Context, as client.Assignment, got time.Time, workers *sync.WaitGroup) {
+// which begins when the former one has returned; so does a restored store, whose
+// epochs and states may be older than those that the worker knows.
+func (a *Agent) assign(ctx context.Context, as client.Assignment, f fetched, workers *sync.WaitGroup) {
 	id := as.Deployment.ID
 	old := a.workers[id]
-	if old != nil && (as.Epoch < old.epoch || as.Epoch == old.epoch && !old.ended()) {
+	same := old != nil && old.incarnation == f.incarnation
+	if same && (as.Epoch < old.epoch || as.Epoch == old.epoch && !old.ended()) {
 		old.offer(as.Deployment)
 		return
 	}
-	if old != nil && as.Epoch == old.epoch && as.Deployment.Seq <= old.deployment().Seq {
+	if same && as.Epoch == old.epoch && as.Deployment.Seq <= old.deployment().Seq {
 		return // fetched before the last report: the worker has gone further
 	}
-	w := newWorker(ctx, a, as, got)
+	w := newWorker(ctx, a, as, f)
 	a.workers[id] = w
 	workers.Go(func() {
 		defer close(w.done)

@@ -25,6 +25,8 @@ type worker struct {
 	app     deploy.Application
 	writeAt time.Time // no write before: an earlier holder may be at work
 	journal *journal
+	// incarnation is that of the store which gave the deployment.
+	incarnation string
 
 	mu     sync.Mutex
 	d      deploy.Deployment
@@ -40,12 +42,12 @@ type worker struct {
 	logWait  sync.WaitGroup
 }
 
-func newWorker(ctx context.Context, a *Agent, as client.Assignment, got time.Time) *worker {
+func newWorker(ctx context.Context, a *Agent, as client.Assignment, f fetched) *worker {
 	ctx, end := context.WithCancelCause(ctx)
 	d := as.Deployment
 	w := &worker{
 		a: a, id: d.ID, epoch: as.Epoch, ctx: ctx, end: end, done: make(chan struct{}), app: as.Application, d: d,
-		writeAt: got.Add(as.WriteAfter), guardAt: got, logs: map[string]*stageLog{}, doubtful: true,
+		writeAt: f.at.Add(as.WriteAfter), guardAt: f.at, incarnation: f.incarnation, logs: map[string]*stageLog{}, doubtful: true,
 		log: a.log.With("deployment", d.ID, "application", d.App.Name, "epoch", as.Epoch),
 	}
 	w.journal = newJournal(as.Journal, func(ctx context.Context, e deploy.JournalEntry) error {

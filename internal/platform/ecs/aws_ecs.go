@@ -85,8 +85,10 @@ func taskSetOf(t ecstypes.TaskSet) taskSet {
 		ARN: aws.ToString(t.TaskSetArn), ID: aws.ToString(t.Id), Status: aws.ToString(t.Status), Revision: aws.ToString(t.TaskDefinition),
 		Computed: int(t.ComputedDesiredCount), Running: int(t.RunningCount), Pending: int(t.PendingCount),
 		Steady: t.StabilityStatus == ecstypes.StabilityStatusSteadyState, Tags: tagMap(t.Tags), Created: aws.ToTime(t.CreatedAt),
-		Shape: setShape{LoadBalancers: t.LoadBalancers, Network: t.NetworkConfiguration, LaunchType: t.LaunchType, Capacity: t.CapacityProviderStrategy,
-			PlatformVersion: aws.ToString(t.PlatformVersion), Registries: t.ServiceRegistries},
+		Shape: setShape{
+			LoadBalancers: t.LoadBalancers, Network: t.NetworkConfiguration, LaunchType: t.LaunchType, Capacity: t.CapacityProviderStrategy,
+			PlatformVersion: aws.ToString(t.PlatformVersion), Registries: t.ServiceRegistries,
+		},
 	}
 	if t.Scale != nil {
 		set.Scale = t.Scale.Value
@@ -201,8 +203,10 @@ func (a *awsCloud) CreateTaskSet(ctx context.Context, in newTaskSet) (string, er
 
 // ScaleTaskSet implements services.
 func (a *awsCloud) ScaleTaskSet(ctx context.Context, cluster, service, set string, scale float64) error {
-	_, err := under(ctx, a, a.ecs.UpdateTaskSet, &ecs.UpdateTaskSetInput{Cluster: aws.String(cluster), Service: aws.String(service), TaskSet: aws.String(set),
-		Scale: &ecstypes.Scale{Unit: ecstypes.ScaleUnitPercent, Value: scale}})
+	_, err := under(ctx, a, a.ecs.UpdateTaskSet, &ecs.UpdateTaskSetInput{
+		Cluster: aws.String(cluster), Service: aws.String(service), TaskSet: aws.String(set),
+		Scale: &ecstypes.Scale{Unit: ecstypes.ScaleUnitPercent, Value: scale},
+	})
 	return classify("ecs:UpdateTaskSet", err)
 }
 

@@ -85,7 +85,8 @@ func (a *awsCloud) RunTask(ctx context.Context, in newTask) (string, error) {
 	}
 	if len(in.How.Subnets) > 0 {
 		input.NetworkConfiguration = &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{
-			Subnets: in.How.Subnets, SecurityGroups: in.How.SecurityGroups, AssignPublicIp: ecstypes.AssignPublicIp(cmp.Or(in.How.AssignPublicIP, "DISABLED"))}}
+			Subnets: in.How.Subnets, SecurityGroups: in.How.SecurityGroups, AssignPublicIp: ecstypes.AssignPublicIp(cmp.Or(in.How.AssignPublicIP, "DISABLED")),
+		}}
 	}
 	out, err := call(ctx, a, "ecs:RunTask", func(ctx context.Context, in *ecs.RunTaskInput) (*ecs.RunTaskOutput, error) {
 		return a.ecs.RunTask(ctx, in)

@@ -125,7 +125,8 @@ func TestServiceIsReadWithItsSets(t *testing.T) {
 				t.Errorf("tags are not asked for: %s", body)
 			}
 			return 200, `{"taskSets":[{"id":"ecs-svc/1","taskSetArn":"arn:t","status":"PRIMARY","taskDefinition":"arn:d","computedDesiredCount":3,"runningCount":2,"pendingCount":1,"scale":{"unit":"PERCENT","value":100},"stabilityStatus":"STABILIZING","tags":[{"key":"penstock-role","value":"primary"}],"loadBalancers":[{"targetGroupArn":"arn:g","containerName":"web","containerPort":80}]}]}`
-		}})
+		},
+	})
 	s, err := a.Service(context.Background(), "c", "shop")
 	if err != nil {
 		t.Fatal(err)

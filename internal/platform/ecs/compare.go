@@ -13,8 +13,10 @@ import (
 func diffOptions() change.Options {
 	return change.Options{
 		Keys: map[string]string{"**.containerDefinitions": "name", "**.environment": "name", "**.secrets": "name", "**.volumes": "name", "**.mountPoints": "containerPath"},
-		Sensitive: []string{"**.environment.*.value", "**.repositoryCredentials.**", "**.logConfiguration.options.*", "**.dockerLabels.*",
-			"**.proxyConfiguration.properties.*.value"},
+		Sensitive: []string{
+			"**.environment.*.value", "**.repositoryCredentials.**", "**.logConfiguration.options.*", "**.dockerLabels.*",
+			"**.proxyConfiguration.properties.*.value",
+		},
 	}
 }
 

@@ -87,7 +87,8 @@ containerDefinitions:
     image: registry:5000/shop:` + version + `
     portMappings: [{containerPort: 80}]
     environment: [{name: TOKEN, value: hush}]
-`}
+`,
+	}
 }
 
 var app = deploy.Ref{ID: "app-1", Name: "shop", Kind: Kind, AgentID: "agent-1", Path: "shop", ConfigFile: "app.pipecd.yaml"}
@@ -123,8 +124,10 @@ func newWorld(t testing.TB) *world {
 		w.f.groupsMap[g] = &group{ARN: g, Name: tail(g)}
 	}
 	act := func(ws ...weighted) []elbtypes.Action {
-		a := []elbtypes.Action{{Type: elbtypes.ActionTypeEnumAuthenticateOidc, AuthenticateOidcConfig: &elbtypes.AuthenticateOidcActionConfig{ClientId: aws.String("id")}},
-			{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: aws.String(ws[0].ARN), ForwardConfig: &elbtypes.ForwardActionConfig{TargetGroupStickinessConfig: &elbtypes.TargetGroupStickinessConfig{Enabled: aws.Bool(true), DurationSeconds: aws.Int32(60)}}}}
+		a := []elbtypes.Action{
+			{Type: elbtypes.ActionTypeEnumAuthenticateOidc, AuthenticateOidcConfig: &elbtypes.AuthenticateOidcActionConfig{ClientId: aws.String("id")}},
+			{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: aws.String(ws[0].ARN), ForwardConfig: &elbtypes.ForwardActionConfig{TargetGroupStickinessConfig: &elbtypes.TargetGroupStickinessConfig{Enabled: aws.Bool(true), DurationSeconds: aws.Int32(60)}}},
+		}
 		return withWeights(a, ws)
 	}
 	w.f.rules = []route{

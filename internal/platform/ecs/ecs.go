@@ -42,8 +42,10 @@ func New(opt Options) *Platform {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Platform{opt: opt, clients: map[provider]cloud{}, low: map[string]int{},
-		connect: func(ctx context.Context, p provider, o Options) (cloud, error) { return connectAWS(ctx, p, o) }}
+	return &Platform{
+		opt: opt, clients: map[provider]cloud{}, low: map[string]int{},
+		connect: func(ctx context.Context, p provider, o Options) (cloud, error) { return connectAWS(ctx, p, o) },
+	}
 }
 
 // Kind implements platform.Platform.
@@ -52,14 +54,21 @@ func (*Platform) Kind() deploy.Kind { return Kind }
 // Stages implements platform.Platform.
 func (*Platform) Stages() []platform.StageInfo {
 	return []platform.StageInfo{
-		{Name: stageSync, Desc: "Replaces the running version at once: starts the new task set, makes it primary, scales the former one down.",
-			Options: []platform.OptionInfo{{Name: "recreate", Type: "bool", Default: "false", Desc: "Stop the old tasks before the new ones start."}}},
-		{Name: stageCanary, Desc: "Starts the new version as a task set of its own behind the canary target group.",
-			Options: []platform.OptionInfo{{Name: "scale", Type: "percent", Desc: "Size of the canary in percent of the service's desired count."}}},
-		{Name: stageRoute, Desc: "Shifts requests between the primary and the canary target group by weight.",
+		{
+			Name: stageSync, Desc: "Replaces the running version at once: starts the new task set, makes it primary, scales the former one down.",
+			Options: []platform.OptionInfo{{Name: "recreate", Type: "bool", Default: "false", Desc: "Stop the old tasks before the new ones start."}},
+		},
+		{
+			Name: stageCanary, Desc: "Starts the new version as a task set of its own behind the canary target group.",
+			Options: []platform.OptionInfo{{Name: "scale", Type: "percent", Desc: "Size of the canary in percent of the service's desired count."}},
+		},
+		{
+			Name: stageRoute, Desc: "Shifts requests between the primary and the canary target group by weight.",
 			Options: []platform.OptionInfo{
 				{Name: "primary", Type: "percent", Desc: "Share of the primary group; the canary gets the rest."},
-				{Name: "canary", Type: "percent", Desc: "Share of the canary group; the primary gets the rest."}}},
+				{Name: "canary", Type: "percent", Desc: "Share of the canary group; the primary gets the rest."},
+			},
+		},
 		{Name: stagePrimary, Desc: "Starts the new version behind the primary target group, makes it primary and scales the former one to 0."},
 		{Name: stageClean, Desc: "Removes the canary's tasks once no request can reach them."},
 	}

@@ -76,9 +76,11 @@ func newFake() *fakeCloud {
 func (f *fakeCloud) fork() *fakeCloud {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	g := &fakeCloud{now: f.now, n: f.n, account: f.account, services: map[string]*service{}, sets: map[string]*fakeSet{}, groupsMap: f.groupsMap,
+	g := &fakeCloud{
+		now: f.now, n: f.n, account: f.account, services: map[string]*service{}, sets: map[string]*fakeSet{}, groupsMap: f.groupsMap,
 		revisions: slices.Clone(f.revisions), rules: slices.Clone(f.rules), writes: f.writes, history: slices.Clone(f.history), broken: slices.Clone(f.broken),
-		lax: f.lax, created: maps.Clone(f.created)}
+		lax: f.lax, created: maps.Clone(f.created),
+	}
 	for k, v := range f.services {
 		c := *v
 		c.Tags = maps.Clone(v.Tags)

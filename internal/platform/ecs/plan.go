@@ -539,8 +539,10 @@ func (p *planner) standalone() (platform.PlanPart, error) {
 		}
 		p.out.Stages = append(p.out.Stages, ps)
 	}
-	p.out.Rollback = []deploy.PlanStage{{ID: "Rollback", Name: stageBack, Type: deploy.StagePlatform, Timeout: backLimit, Display: "stop the task and withdraw its revision",
-		Steps: []deploy.PlanStep{{Name: backStopTask, Class: deploy.StepInstant}}}}
+	p.out.Rollback = []deploy.PlanStage{{
+		ID: "Rollback", Name: stageBack, Type: deploy.StagePlatform, Timeout: backLimit, Display: "stop the task and withdraw its revision",
+		Steps: []deploy.PlanStep{{Name: backStopTask, Class: deploy.StepInstant}},
+	}}
 	p.out.Claims = []deploy.Claim{{Kind: "taskFamily", Key: p.snap.Account + "/" + aws.ToString(p.d.Task.Family)}}
 	return p.out, nil
 }

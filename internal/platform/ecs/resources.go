@@ -71,8 +71,10 @@ func serviceResource(s *service) deploy.Resource {
 	} else if s.Pending > 0 || s.Running < s.Count {
 		h = deploy.HealthProgressing
 	}
-	return deploy.Resource{ID: s.ARN, Kind: "Service", Name: s.Name, Health: h, Status: s.Status,
-		Fields: map[string]string{"desired": fmt.Sprint(s.Count), "running": fmt.Sprint(s.Running), "pending": fmt.Sprint(s.Pending), "controller": s.Controller}}
+	return deploy.Resource{
+		ID: s.ARN, Kind: "Service", Name: s.Name, Health: h, Status: s.Status,
+		Fields: map[string]string{"desired": fmt.Sprint(s.Count), "running": fmt.Sprint(s.Running), "pending": fmt.Sprint(s.Pending), "controller": s.Controller},
+	}
 }
 
 func (o *observation) setResource(d *desired, s *service, t taskSet) deploy.Resource {

@@ -74,6 +74,17 @@ func (s Service) HealthyIn(group string, now time.Time) (n int) {
 	return n
 }
 
+// capacity counts the instances of a group that have started. Those that
+// turned sick later count: a way back leads to what was live, sick or not.
+func (s Service) capacity(group string, now time.Time) (n int) {
+	for _, x := range s.Sets {
+		if x.Group == group && !x.Health.Never && now.Sub(x.Since) >= x.Health.StartAfter {
+			n += x.Replicas
+		}
+	}
+	return n
+}
+
 func (s Service) clone() Service {
 	s.Sets, s.Weights = slices.Clone(s.Sets), maps.Clone(s.Weights)
 	return s
@@ -100,6 +111,7 @@ func short(id string) string { return id[max(0, len(id)-6):] }
 type Verdict struct {
 	Lose bool          // no effect
 	Late time.Duration // the effect comes so much later
+	Hang bool          // no answer: the caller waits until its context ends
 	Err  error         // what the caller gets, whatever the effect
 }
 
@@ -109,8 +121,12 @@ type Verdict struct {
 type Cloud struct {
 	// Account names the cloud; two accounts are two clouds.
 	Account string
-	// Latency is how long each call takes.
+	// Latency is how long each call takes, if Pause is set.
 	Latency time.Duration
+	// Pause lets time pass for a call, at most until its context ends; Later
+	// runs a function after a time. The one who made the cloud owns its time.
+	Pause func(context.Context, time.Duration)
+	Later func(time.Duration, func())
 	// RouteLag is how long after a write of weights traffic still follows the former ones.
 	RouteLag time.Duration
 
@@ -179,8 +195,8 @@ func (c *Cloud) Service(name string) (Service, bool) {
 }
 
 // Broken lists the violations of the traffic rule that were seen after any
-// write: a group with weight, or with traffic that still arrives, without one
-// healthy instance that a write took away.
+// write: a group with weight, or with traffic that still arrives, whose last
+// started instance a write took away, or that got traffic before it had one.
 func (c *Cloud) Broken() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,13 +238,8 @@ func (c *Cloud) read(ctx context.Context, name string) (*Service, error) {
 
 // arrive lets the time of a call pass.
 func (c *Cloud) arrive(ctx context.Context) error {
-	if c.Latency > 0 {
-		t := time.NewTimer(c.Latency)
-		defer t.Stop()
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
+	if c.Latency > 0 && c.Pause != nil {
+		c.Pause(ctx, c.Latency)
 	}
 	return context.Cause(ctx)
 }
@@ -254,10 +265,14 @@ func (c *Cloud) write(ctx context.Context, w Write, effect func(*Service) error)
 	var err error
 	switch {
 	case v.Lose:
-	case v.Late > 0:
-		time.AfterFunc(v.Late, func() { _ = c.apply(w, effect) }) //nolint:errcheck // nobody is there any more to hear of it
+	case v.Late > 0 && c.Later != nil:
+		c.Later(v.Late, func() { _ = c.apply(w, effect) }) //nolint:errcheck // nobody is there any more to hear of it
 	default:
 		err = c.apply(w, effect)
+	}
+	if v.Hang {
+		<-ctx.Done()
+		return context.Cause(ctx)
 	}
 	if v.Err != nil {
 		return v.Err
@@ -299,7 +314,7 @@ func (c *Cloud) apply(w Write, effect func(*Service) error) error {
 	return nil
 }
 
-// judge notes when a write takes the last healthy instance from a group that
+// judge notes when a write takes the last started instance from a group that
 // still has traffic, or gives traffic to a group that has none.
 func (c *Cloud) judge(before, after Service, w Write) {
 	now := time.Now()
@@ -311,10 +326,10 @@ func (c *Cloud) judge(before, after Service, w Write) {
 		return ok && r.before[group] > 0 && now.Sub(r.at) < c.RouteLag
 	}
 	for _, g := range []string{Primary, Canary} {
-		lost := before.HealthyIn(g, now) > 0 && after.HealthyIn(g, now) == 0 && needs(before, g)
-		given := before.Weights[g] == 0 && after.Weights[g] > 0 && after.HealthyIn(g, now) == 0
+		lost := before.capacity(g, now) > 0 && after.capacity(g, now) == 0 && needs(before, g)
+		given := before.Weights[g] == 0 && after.Weights[g] > 0 && after.capacity(g, now) == 0
 		if lost || given {
-			c.broken = append(c.broken, fmt.Sprintf("%s: group %s has weight %d and no healthy instance", w, g, after.Weights[g]))
+			c.broken = append(c.broken, fmt.Sprintf("%s: group %s has weight %d and no capacity", w, g, after.Weights[g]))
 		}
 	}
 	sum := 0

@@ -76,8 +76,10 @@ func New(opt Options) *Platform {
 
 // KindInfo is what the generic decoder has to know.
 func KindInfo() spec.KindInfo {
-	return spec.KindInfo{Kind: spec.Kind(Kind), Platform: "FAKE", Plugin: "fake", AutoRollback: true,
-		Stages: []string{StageSync, StageCanary, StageRoute, StagePrimary, StageClean}}
+	return spec.KindInfo{
+		Kind: spec.Kind(Kind), Platform: "FAKE", Plugin: "fake", AutoRollback: true,
+		Stages: []string{StageSync, StageCanary, StageRoute, StagePrimary, StageClean},
+	}
 }
 
 // Kind implements platform.Platform.
@@ -89,7 +91,8 @@ func (*Platform) Stages() []platform.StageInfo {
 		{Name: StageSync, Desc: "Replaces everything at once."},
 		{Name: StageCanary, Desc: "Starts instances of the new version beside the old ones.", Options: []platform.OptionInfo{{Name: "replicas", Type: "int", Default: "1", Desc: "How many."}}},
 		{Name: StageRoute, Desc: "Shifts traffic.", Options: []platform.OptionInfo{
-			{Name: "canary", Type: "percent", Default: "0", Desc: "Share of the canary."}, {Name: "primary", Type: "percent", Default: "100", Desc: "Share of the primary."}}},
+			{Name: "canary", Type: "percent", Default: "0", Desc: "Share of the canary."}, {Name: "primary", Type: "percent", Default: "100", Desc: "Share of the primary."},
+		}},
 		{Name: StagePrimary, Desc: "Replaces the primary instances."},
 		{Name: StageClean, Desc: "Removes the canary."},
 	}
@@ -215,8 +218,10 @@ func (p *Platform) live(s *Service) (platform.Live, error) {
 		if x.Healthy(now) < x.Replicas {
 			h = deploy.HealthUnhealthy
 		}
-		out.State.Resources = append(out.State.Resources, deploy.Resource{ID: x.ID, Kind: "Set", Name: x.ID, Health: h, Variant: x.Group, Version: x.Version,
-			Fields: map[string]string{"replicas": strconv.Itoa(x.Replicas)}})
+		out.State.Resources = append(out.State.Resources, deploy.Resource{
+			ID: x.ID, Kind: "Set", Name: x.ID, Health: h, Variant: x.Group, Version: x.Version,
+			Fields: map[string]string{"replicas": strconv.Itoa(x.Replicas)},
+		})
 	}
 	if len(s.Weights) > 0 {
 		tr := deploy.Traffic{Route: s.Name}

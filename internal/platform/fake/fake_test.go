@@ -59,6 +59,7 @@ func TestSuite(t *testing.T) {
 			}
 		})
 		return platformtest.Subject{
+			Sleep:    time.Sleep,
 			Platform: func() platform.Platform { return fake.New(fake.Options{Cloud: c, By: "a1"}) },
 			App:      deploy.Ref{ID: "app", Name: "web", Kind: fake.Kind},
 			Source:   func(v int) platform.Source { return source(t, fmt.Sprintf(file, v)) },
@@ -99,6 +100,7 @@ func TestCloudSeesBrokenTraffic(t *testing.T) {
 				cloud := fake.NewCloud("x")
 				cloud.RouteLag = 8 * time.Second
 				s := platformtest.Subject{
+					Sleep:    time.Sleep,
 					Platform: func() platform.Platform { return fake.New(fake.Options{Cloud: cloud, Mistake: c.mistake}) },
 					App:      deploy.Ref{ID: "app", Name: "web", Kind: fake.Kind},
 					Source:   func(v int) platform.Source { return source(t, fmt.Sprintf(file, v)) },
@@ -126,6 +128,7 @@ func TestTokensMakeOnce(t *testing.T) {
 			return fake.Verdict{}
 		}, nil)
 		s := platformtest.Subject{
+			Sleep:    time.Sleep,
 			Platform: func() platform.Platform { return fake.New(fake.Options{Cloud: cloud}) },
 			App:      deploy.Ref{ID: "app", Name: "web", Kind: fake.Kind},
 			Source:   func(v int) platform.Source { return source(t, fmt.Sprintf(file, v)) },

@@ -55,8 +55,10 @@ func (p *Platform) Plan(in platform.PlanInput) (platform.PlanPart, error) {
 	if _, err := dec.Finish(); err != nil {
 		return out, err
 	}
-	out.Rollback = []deploy.PlanStage{{ID: "rollback", Name: StageBack, Type: deploy.StagePlatform, Timeout: 25 * time.Minute,
-		Steps: steps("capacity", "ready", "weights", "settle", "main", "remove", "verify")}}
+	out.Rollback = []deploy.PlanStage{{
+		ID: "rollback", Name: StageBack, Type: deploy.StagePlatform, Timeout: 25 * time.Minute,
+		Steps: steps("capacity", "ready", "weights", "settle", "main", "remove", "verify"),
+	}}
 	out.Claims = []deploy.Claim{{Kind: "service", Key: in.Live.Account + "/" + d.Service}}
 	return out, nil
 }
@@ -79,8 +81,10 @@ func (p *Platform) stage(s platform.StageRequest, o options, exposed *float64) (
 	if err != nil {
 		return deploy.PlanStage{}, fmt.Errorf("encode options: %w", err)
 	}
-	ps := deploy.PlanStage{ID: s.ID, Name: s.Name, Type: deploy.StagePlatform, Options: body, Steps: steps(names...), Timeout: time.Hour,
-		Holds: !o.Last && s.Name != StageSync, Exposure: deploy.Exposure{From: *exposed, To: *exposed}}
+	ps := deploy.PlanStage{
+		ID: s.ID, Name: s.Name, Type: deploy.StagePlatform, Options: body, Steps: steps(names...), Timeout: time.Hour,
+		Holds: !o.Last && s.Name != StageSync, Exposure: deploy.Exposure{From: *exposed, To: *exposed},
+	}
 	switch s.Name {
 	case StageRoute:
 		ps.Display = fmt.Sprintf("canary %d %%, primary %d %%", o.Canary, 100-o.Canary)

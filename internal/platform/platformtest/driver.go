@@ -29,6 +29,8 @@ type Subject struct {
 	Source func(version int) platform.Source
 	// Provider is the provider's config.
 	Provider spec.Node
+	// Sleep lets virtual time pass: the suite waits as the agent does.
+	Sleep func(time.Duration)
 }
 
 // run is one deployment as the suite drives it.
@@ -127,14 +129,14 @@ func (r *run) finish(x step) {
 			if can, _ := platform.CanRetry(err); !can {
 				r.t.Fatalf("step %s: %v", x.name(), err)
 			}
-			time.Sleep(time.Second)
+			r.s.Sleep(time.Second)
 		case out.Progress == platform.Failed:
 			r.t.Fatalf("step %s failed: %s", x.name(), out.Reason)
 		case out.Progress == platform.Waiting:
 			if out.Reason.IsZero() {
 				r.t.Errorf("step %s waits and does not say what for", x.name())
 			}
-			time.Sleep(max(out.After, 100*time.Millisecond))
+			r.s.Sleep(max(out.After, 100*time.Millisecond))
 		default:
 			return
 		}

@@ -3,6 +3,7 @@ package platformtest
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
@@ -170,8 +171,16 @@ func vanishes(t *testing.T, s Subject) {
 	steps := flatten(r.plan.Stages, false)
 	r.all(steps[:len(steps)-1])
 	r.all(flatten(r.plan.Rollback, true))
-	if r.observe().Exists {
-		t.Error("something is left of a first deployment that went back")
+	left := r.observe()
+	for range 120 { // what runs may take a while to end
+		if !left.Exists {
+			break
+		}
+		s.Sleep(time.Second)
+		left = r.observe()
+	}
+	if left.Exists {
+		t.Errorf("of a first deployment that went back is left: %s", left.Body)
 	}
 	r.accounted()
 }
