@@ -153,7 +153,7 @@ func newRootCommand(s streams) *cobra.Command {
 		newLoginCommand(s), newLogoutCommand(s), newWhoAmICommand(s),
 		newAppCommand(s), newDeploymentCommand(s), withAgentVerbs(s, newAgentCommand(s)),
 		newLintCommand(s, linters()), newVersionCommand(s),
-		newServerCommand(s), newDemoCommand(s), newLocalCloudCommand(s), newTaskCommand(),
+		withServerVerbs(s, newServerCommand(s)), newDemoCommand(s), newLocalCloudCommand(s), newTaskCommand(),
 	)
 	return root
 }

@@ -50,7 +50,6 @@ type world struct {
 	secret   string // of the webhook
 	agentID  string
 	agentEnd chan error
-	stop     context.CancelFunc
 
 	apps    penstockv1connect.ApplicationServiceClient
 	deploys penstockv1connect.DeploymentServiceClient

@@ -19,11 +19,11 @@ type Register struct {
 // Update records what its file or a person changed (name, labels, provider, …).
 type Update struct{ App deploy.Ref }
 
-// Enable and Disable switch deployments of an application.
-type (
-	Enable  struct{}
-	Disable struct{}
-)
+// Enable switches deployments of an application on.
+type Enable struct{}
+
+// Disable switches them off.
+type Disable struct{}
 
 // Delete removes the application from the lists. What was deployed stays.
 type Delete struct{}
@@ -36,11 +36,11 @@ type HeadMoved struct {
 	Why             deploy.Reason
 }
 
-// FileInvalid and FileValid record what became of the file at head.
-type (
-	FileInvalid struct{ Commit, Detail string }
-	FileValid   struct{}
-)
+// FileInvalid records that the file at head cannot be used.
+type FileInvalid struct{ Commit, Detail string }
+
+// FileValid records that it can.
+type FileValid struct{}
 
 // Enqueue adds a deployment to the queue. For onCommit it supersedes pending
 // onCommit deployments that were not admitted yet; a person's wish is never

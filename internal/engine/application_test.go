@@ -44,6 +44,7 @@ func registered(t *testing.T) deploy.Application {
 func commit(id string) Enqueue {
 	return Enqueue{DeploymentID: id, Trigger: deploy.OnCommit, Commit: "c-" + id}
 }
+
 func command(id string) Enqueue {
 	return Enqueue{DeploymentID: id, Trigger: deploy.OnCommand, Commit: "c-" + id}
 }

@@ -40,7 +40,8 @@ func samplePlan() deploy.Plan {
 
 func sampleTrigger() Trigger {
 	return Trigger{ID: "d1", ProjectID: "p", App: deploy.Ref{ID: "app", Name: "web"}, Trigger: deploy.Trigger{
-		Kind: deploy.OnCommit, Commit: deploy.Commit{Hash: "c2"}, Why: deploy.Why(deploy.ReasonCommit)}}
+		Kind: deploy.OnCommit, Commit: deploy.Commit{Hash: "c2"}, Why: deploy.Why(deploy.ReasonCommit),
+	}}
 }
 
 // drive decides and applies inputs one minute apart; all must be accepted.
