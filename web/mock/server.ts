@@ -1,0 +1,277 @@
+import { clone, create } from "@bufbuild/protobuf";
+import { Code, type HandlerContext, type Transport, createRouterTransport } from "@connectrpc/connect";
+import { ApplicationSchema, ApplicationService, LiveStateSchema } from "../src/gen/penstock/v1/application_pb.ts";
+import { DeploymentSchema, DeploymentService, LedgerObjectSchema } from "../src/gen/penstock/v1/deployment_pb.ts";
+import { AgentSchema, ProjectSchema, ProjectService, WatchService } from "../src/gen/penstock/v1/project_pb.ts";
+import { canaryStages } from "./seed.ts";
+import { type World, refuse } from "./world.ts";
+
+const rights = {
+  viewer: ["agent:read", "application:read", "deployment:read", "project:read"],
+  editor: ["application:sync", "deployment:approve", "deployment:cancel", "deployment:retry", "deployment:skip"],
+  admin: ["agent:write", "application:write", "key:write", "project:write"],
+};
+
+/** Rights of a role as the server gives them. */
+export function rightsOf(role: string): string[] {
+  const all = [...rights.viewer, ...(role === "viewer" ? [] : rights.editor), ...(role === "admin" ? rights.admin : [])];
+  return all.toSorted((a, b) => a.localeCompare(b));
+}
+
+/** The page's API over a world in memory: the same contract, no network. */
+export function mockTransport(world: World): Transport {
+  const guard = () => {
+    if (!world.signedIn) throw refuse(Code.Unauthenticated, "sign in first");
+  };
+  const may = (right: string) => {
+    guard();
+    if (!rightsOf(world.role).includes(right)) throw refuse(Code.PermissionDenied, `the role ${world.role} lacks the right ${right}`, right);
+  };
+  return createRouterTransport((router) => {
+    router.service(ProjectService, projectHandlers(world, guard, may));
+    router.service(ApplicationService, applicationHandlers(world, guard, may));
+    router.service(DeploymentService, deploymentHandlers(world, guard, may));
+    router.service(WatchService, {
+      async *watch(req, ctx: HandlerContext) {
+        guard();
+        let cursor = req.cursor || world.cursor;
+        yield { cursor };
+        while (!ctx.signal.aborted) {
+          const changes = world.since(cursor);
+          cursor = world.cursor;
+          if (changes.length > 0) yield { cursor, changes };
+          else await world.next(ctx.signal);
+        }
+      },
+    });
+  });
+}
+
+type Guard = () => void;
+type May = (right: string) => void;
+
+function projectHandlers(world: World, guard: Guard, may: May) {
+  const agent = (id: string) => {
+    const a = world.data.agents.find((x) => x.id === id);
+    if (!a) throw refuse(Code.NotFound, `${id}: there is no such agent`);
+    return a;
+  };
+  return {
+    login(req: { username: string; password: string }) {
+      if (req.password === "wrong") throw refuse(Code.Unauthenticated, "wrong user name or password");
+      world.signedIn = true;
+      world.role = req.username === "viewer" ? "viewer" : "admin";
+      return { token: "pss_mock" };
+    },
+    logout() {
+      world.signedIn = false;
+      return {};
+    },
+    whoAmI() {
+      guard();
+      return { name: world.role, role: world.role, projectId: "demo", rights: rightsOf(world.role), serverVersion: "0.1.0" };
+    },
+    getProject: () => ({ project: create(ProjectSchema, { id: "demo", name: "demo" }) }),
+    listAgents() {
+      guard();
+      return { agents: world.data.agents.map((a) => clone(AgentSchema, a)), page: {} };
+    },
+    registerAgent(req: { name: string }) {
+      may("agent:write");
+      const a = create(AgentSchema, { id: `agent-${world.data.agents.length + 1}`, name: req.name, registeredAt: world.now(), keys: [{ id: "key-n", createdAt: world.now() }] });
+      world.data.agents.push(a);
+      world.tell("agent", a.id, "AGENT_REGISTERED");
+      return { agent: clone(AgentSchema, a), key: "psa_Jq7Vw0XnE1kTz4RmY8bC5dF2gH6sL9pA" };
+    },
+    addAgentKey(req: { agentId: string }) {
+      may("agent:write");
+      const a = agent(req.agentId);
+      a.keys.push({ $typeName: "penstock.v1.AgentKey", id: `key-${a.keys.length + 1}x`, createdAt: world.now() });
+      world.tell("agent", a.id, "AGENT_KEY_ADDED");
+      return { agent: clone(AgentSchema, a), key: "psa_N3wK3yN3wK3yN3wK3yN3wK3yN3wK3y00" };
+    },
+    removeAgentKey(req: { agentId: string; keyId: string }) {
+      may("agent:write");
+      const a = agent(req.agentId);
+      a.keys = a.keys.filter((k) => k.id !== req.keyId);
+      world.tell("agent", a.id, "AGENT_KEY_REMOVED");
+      return { agent: clone(AgentSchema, a) };
+    },
+    setAgentEnabled(req: { agentId: string; enabled: boolean }) {
+      may("agent:write");
+      const a = agent(req.agentId);
+      a.disabled = !req.enabled;
+      world.tell("agent", a.id, req.enabled ? "AGENT_ENABLED" : "AGENT_DISABLED");
+      return { agent: clone(AgentSchema, a) };
+    },
+  };
+}
+
+function applicationHandlers(world: World, guard: Guard, may: May) {
+  const copy = (idOrName: string) => clone(ApplicationSchema, world.application(idOrName));
+  return {
+    listApplications(req: { query: string; kinds: string[]; syncStates: string[]; displays: string[]; labels: Record<string, string>; page?: { pageSize: number; pageToken: string } }) {
+      guard();
+      const wants = (list: string[], v: string) => list.length === 0 || list.includes(v);
+      const all = world.data.applications
+        .filter((a) => a.name.toLowerCase().includes(req.query.toLowerCase()))
+        .filter((a) => wants(req.kinds, a.kind) && wants(req.syncStates, a.syncState) && wants(req.displays, a.lastDeploymentDisplay))
+        .filter((a) => Object.entries(req.labels).every(([k, v]) => a.labels[k] === v))
+        .toSorted((a, b) => a.name.localeCompare(b.name));
+      const from = Number(req.page?.pageToken || 0);
+      const size = Math.min(req.page?.pageSize || 50, 15);
+      const next = from + size < all.length ? String(from + size) : "";
+      return { applications: all.slice(from, from + size).map((a) => clone(ApplicationSchema, a)), page: { nextPageToken: next }, total: all.length, cursor: world.cursor };
+    },
+    getApplication(req: { application: string }) {
+      guard();
+      return { application: copy(req.application), cursor: world.cursor };
+    },
+    getLiveState(req: { applicationId: string }) {
+      guard();
+      const live = world.data.live.get(req.applicationId);
+      return live ? { liveState: clone(LiveStateSchema, live) } : {};
+    },
+    listDiscoveredApplications() {
+      guard();
+      return { applications: [...world.data.discovered], page: {} };
+    },
+    addApplication(req: { path: string; name: string; agentId: string; repoId: string; provider: string; configFile: string; kind: string }) {
+      may("application:write");
+      world.data.discovered = world.data.discovered.filter((d) => d.path !== req.path);
+      const { name, agentId, repoId, path, provider, configFile, kind } = req;
+      return { application: clone(ApplicationSchema, world.register(name, { agentId, repoId, path, provider, configFile, kind })) };
+    },
+    setApplicationEnabled(req: { applicationId: string; enabled: boolean }) {
+      may("application:write");
+      const a = world.application(req.applicationId);
+      a.disabled = !req.enabled;
+      world.tell("application", a.id, req.enabled ? "APP_ENABLED" : "APP_DISABLED", a.id);
+      return { application: copy(a.id) };
+    },
+    deleteApplication(req: { applicationId: string }) {
+      may("application:write");
+      world.data.applications = world.data.applications.filter((a) => a.id !== req.applicationId);
+      world.tell("application", req.applicationId, "APP_DELETED", req.applicationId);
+      return {};
+    },
+    syncApplication(req: { applicationId: string; strategy: string }) {
+      may("application:sync");
+      const a = world.application(req.applicationId);
+      return { deploymentId: begin(world, a.lastDeploymentId, a.id, req.strategy) };
+    },
+  };
+}
+
+/** Starts a deployment like another one. */
+function begin(world: World, like: string, applicationId: string, strategy: string): string {
+  const old = world.data.deployments.find((d) => d.id === like) ?? world.data.deployments[0];
+  const a = world.application(applicationId);
+  const d = old ? clone(DeploymentSchema, old) : create(DeploymentSchema);
+  Object.assign(d, { id: `d-${a.name}-${world.data.deployments.length}`, applicationId: a.id, applicationName: a.name });
+  const fresh = create(DeploymentSchema, { stages: canaryStages() });
+  Object.assign(d, { stages: fresh.stages, status: "RUNNING", display: "RUNNING", end: "", failed: undefined, reason: undefined, rollbackAt: undefined, finishedAt: undefined, cancel: undefined });
+  Object.assign(d, { triggeredAt: world.now(), admittedAt: world.now(), plannedAt: world.now(1), startedAt: world.now(1), deadline: world.now(3600) });
+  if (d.trigger) Object.assign(d.trigger, { kind: "ON_COMMAND", by: world.role, strategy, why: { $typeName: "penstock.v1.Reason", code: "USER_COMMAND", args: { by: world.role }, text: "" } });
+  if (d.plan && strategy === "QUICK_SYNC") d.plan.strategy = strategy;
+  world.data.deployments.unshift(d);
+  Object.assign(a, { currentDeploymentId: d.id, lastDeploymentId: d.id, lastDeploymentDisplay: "RUNNING", syncState: "DEPLOYING", hold: undefined });
+  const first = d.stages[0];
+  if (first) world.start(d, first);
+  return d.id;
+}
+
+function deploymentHandlers(world: World, guard: Guard, may: May) {
+  const copy = (id: string) => clone(DeploymentSchema, world.deployment(id));
+  const decide = (req: { deploymentId: string; stageId: string; seenSeq: bigint }) => {
+    const d = world.deployment(req.deploymentId);
+    const s = world.stage(d, req.stageId);
+    if (req.seenSeq !== 0n && req.seenSeq !== d.seq) throw refuse(Code.FailedPrecondition, "the deployment has moved on since the page was read", "STALE_VIEW", d.id);
+    if (s.status !== "RUNNING") throw refuse(Code.FailedPrecondition, `stage ${s.name} is ${s.status}`, "WRONG_STATE", s.id);
+    return { d, s };
+  };
+  return {
+    listDeployments(req: { applicationId: string; statuses: string[]; query: string; kinds: string[] }) {
+      guard();
+      const wants = (list: string[], ...v: string[]) => list.length === 0 || v.some((x) => list.includes(x));
+      const all = world.data.deployments
+        .filter((d) => !req.applicationId || d.applicationId === req.applicationId)
+        .filter((d) => wants(req.statuses, d.status, d.display) && wants(req.kinds, d.kind) && d.applicationName.includes(req.query.toLowerCase()))
+        .toSorted((a, b) => Number((b.triggeredAt?.seconds ?? 0n) - (a.triggeredAt?.seconds ?? 0n)));
+      return { deployments: all.map((d) => clone(DeploymentSchema, d)), page: {}, cursor: world.cursor };
+    },
+    getDeployment(req: { deploymentId: string }) {
+      guard();
+      const begun = world.deployment(req.deploymentId).stages.some((s) => s.attempt > 0);
+      const ledger = begun
+        ? [
+            create(LedgerObjectSchema, { type: "task definition", token: "t-1", id: "arn:aws:ecs:ap-northeast-1:012345678901:task-definition/checkout:42", state: "CREATED" }),
+            create(LedgerObjectSchema, { type: "task set", token: "t-2", id: "ecs-svc/9223370478", state: "CREATED", note: "canary" }),
+          ]
+        : [];
+      return { deployment: copy(req.deploymentId), ledger, cursor: world.cursor };
+    },
+    listEvents(req: { streamId: string }) {
+      guard();
+      return { events: world.events(req.streamId), page: {} };
+    },
+    getChanges(req: { deploymentId: string }) {
+      guard();
+      return { text: world.data.changes.get(req.deploymentId) ?? "", json: "{}" };
+    },
+    cancelDeployment(req: { deploymentId: string; choice: string; note: string }) {
+      may("deployment:cancel");
+      const d = world.deployment(req.deploymentId);
+      const s = d.stages.find((x) => x.status === "RUNNING");
+      d.cancel = { $typeName: "penstock.v1.Cancel", by: world.role, note: req.note, choice: req.choice, at: world.now() };
+      const why = { $typeName: "penstock.v1.Reason" as const, code: "CANCELLED", args: { by: world.role, note: req.note }, text: "" };
+      if (s) Object.assign(s, { status: "CANCELLED", endedAt: world.now(), reason: why });
+      if (req.choice === "NEVER") Object.assign(d, { status: "CANCELLED", display: "NEEDS_ATTENTION", end: "NEEDS_ATTENTION", failed: why, finishedAt: world.now() });
+      else world.turnBack(d, why);
+      world.changed(d, "CANCEL_REQUESTED");
+      return { deployment: copy(d.id) };
+    },
+    approveStage(req: { deploymentId: string; stageId: string; note: string; seenSeq: bigint }) {
+      may("deployment:approve");
+      const { d, s } = decide(req);
+      s.given.push({ $typeName: "penstock.v1.Approval", by: world.role, note: req.note, at: world.now() });
+      world.changed(d, "APPROVED");
+      if (s.given.length >= s.approvals) world.end(d, s, "SUCCESS");
+      return { deployment: copy(d.id) };
+    },
+    rejectStage(req: { deploymentId: string; stageId: string; note: string; seenSeq: bigint }) {
+      may("deployment:approve");
+      const { d, s } = decide(req);
+      const why = { $typeName: "penstock.v1.Reason" as const, code: "REJECTED", args: { by: world.role, note: req.note }, text: "" };
+      Object.assign(s, { status: "FAILURE", endedAt: world.now(), reason: why });
+      world.turnBack(d, why);
+      return { deployment: copy(d.id) };
+    },
+    skipStage(req: { deploymentId: string; stageId: string; note: string; seenSeq: bigint }) {
+      may("deployment:skip");
+      const { d, s } = decide(req);
+      s.reason = { $typeName: "penstock.v1.Reason", code: "SKIPPED_BY_PERSON", args: { by: world.role, note: req.note }, text: "" };
+      world.end(d, s, "SKIPPED");
+      return { deployment: copy(d.id) };
+    },
+    retryDeployment(req: { deploymentId: string }) {
+      may("deployment:retry");
+      const d = world.deployment(req.deploymentId);
+      return { deploymentId: begin(world, d.id, d.applicationId, d.plan?.strategy ?? "AUTO") };
+    },
+    async *readStageLog(req: { deploymentId: string; stageId: string; attempt: number; offset: bigint; follow: boolean }, ctx: HandlerContext) {
+      guard();
+      let offset = Number(req.offset);
+      while (!ctx.signal.aborted) {
+        const s = world.stage(world.deployment(req.deploymentId), req.stageId);
+        const attempt = req.attempt || s.attempt;
+        const data = world.log(req.deploymentId, req.stageId, attempt).slice(offset);
+        offset += data.length;
+        const done = !req.follow || s.status !== "RUNNING" || attempt < s.attempt;
+        if (data.length > 0 || done) yield { data, nextOffset: BigInt(offset), attempt, completed: done };
+        if (done) return;
+        await world.next(ctx.signal);
+      }
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import { i18n } from "@lingui/core";
+import { afterEach, beforeEach } from "vitest";
+import { cleanup } from "@testing-library/react";
+
+// jsdom opens no dialogs; what matters to the page is the attribute and the event.
+if (typeof HTMLDialogElement !== "undefined" && typeof HTMLDialogElement.prototype.showModal !== "function") {
+  HTMLDialogElement.prototype.showModal = function showModal() {
+    this.setAttribute("open", "");
+  };
+  HTMLDialogElement.prototype.close = function close() {
+    this.removeAttribute("open");
+  };
+}
+
+beforeEach(() => i18n.loadAndActivate({ locale: "en", messages: {} }));
+afterEach(cleanup);

@@ -1,0 +1,95 @@
+import type { DescMethodUnary } from "@bufbuild/protobuf";
+import { createConnectQueryKey } from "@connectrpc/connect-query";
+import type { QueryClient } from "@tanstack/react-query";
+import { ApplicationService } from "../gen/penstock/v1/application_pb";
+import { DeploymentService } from "../gen/penstock/v1/deployment_pb";
+import { type Change, ProjectService } from "../gen/penstock/v1/project_pb";
+
+/** Answers that a change makes old: those of a method, all of them or those asked with an input. */
+export interface Stale {
+  method: DescMethodUnary;
+  input?: Readonly<Record<string, string>>;
+}
+
+type Changed = Pick<Change, "streamKind" | "streamId" | "type" | "applicationId">;
+
+/** Which answers a change makes old. LOG changes none: logs have a stream of their own. */
+export function staleAfter(c: Changed): Stale[] {
+  const { getApplication, listApplications, getLiveState, listDiscoveredApplications } = ApplicationService.method;
+  switch (c.streamKind) {
+    case "deployment":
+      if (c.type === "LOG") return [];
+      if (c.type === "WAITING") return [{ method: DeploymentService.method.getDeployment, input: { deploymentId: c.streamId } }];
+      return [
+        { method: DeploymentService.method.getDeployment, input: { deploymentId: c.streamId } },
+        { method: DeploymentService.method.getChanges, input: { deploymentId: c.streamId } },
+        { method: DeploymentService.method.listEvents, input: { streamId: c.streamId } },
+        { method: DeploymentService.method.listDeployments },
+        { method: getApplication },
+        { method: listApplications },
+      ];
+    case "application":
+      return [
+        { method: getApplication },
+        { method: listApplications },
+        ...(c.type === "LIVE"
+          ? [{ method: getLiveState, input: { applicationId: c.applicationId || c.streamId } }]
+          : [{ method: listDiscoveredApplications }, { method: DeploymentService.method.listEvents, input: { streamId: c.streamId } }]),
+      ];
+    case "agent":
+      return [{ method: ProjectService.method.listAgents }, { method: listDiscoveredApplications }, { method: getApplication }, { method: listApplications }];
+    case "project":
+      return [{ method: ProjectService.method.getProject }, { method: listDiscoveredApplications }];
+    default:
+      return [];
+  }
+}
+
+const nameOf = (s: Stale) => `${s.method.parent.typeName}/${s.method.name}?${JSON.stringify(s.input ?? {})}`;
+
+/**
+ * Makes answers old at most once per window, however many changes come: the first change is acted on at once, those that
+ * follow in the window together at its end.
+ */
+export class Invalidator {
+  private waiting = new Map<string, Stale>();
+  private timer?: ReturnType<typeof setTimeout>;
+
+  /** @param windowMs shortest time between two rounds, in milliseconds */
+  constructor(
+    private readonly queries: Pick<QueryClient, "invalidateQueries">,
+    private readonly windowMs = 400,
+  ) {}
+
+  changes(changes: readonly Changed[]): void {
+    for (const s of changes.flatMap(staleAfter)) this.waiting.set(nameOf(s), s);
+    if (this.timer === undefined) this.flush();
+  }
+
+  /** Everything may be old. */
+  everything(): void {
+    this.waiting.clear();
+    void this.queries.invalidateQueries();
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.waiting.clear();
+  }
+
+  private flush(): void {
+    if (this.waiting.size === 0) {
+      this.timer = undefined;
+      return;
+    }
+    const round = [...this.waiting.values()];
+    this.waiting = new Map();
+    for (const s of round) {
+      void this.queries.invalidateQueries({
+        queryKey: createConnectQueryKey({ schema: s.method, cardinality: undefined, ...(s.input ? { input: s.input } : {}) }),
+      });
+    }
+    this.timer = setTimeout(() => this.flush(), this.windowMs);
+  }
+}

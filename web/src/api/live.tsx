@@ -1,0 +1,44 @@
+import { createClient } from "@connectrpc/connect";
+import { useTransport } from "@connectrpc/connect-query";
+import { useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { ProjectService, WatchService } from "../gen/penstock/v1/project_pb";
+import { isUnauthenticated } from "./errors";
+import { Invalidator } from "./invalidate";
+import { runWhileSeen } from "./visibility";
+import { WatchClient, type WatchState } from "./watch-client";
+
+const Live = createContext<WatchClient | undefined>(undefined);
+
+/** Keeps the page's one stream of changes while it is shown. */
+export function LiveProvider({ onUnauthenticated, children }: { onUnauthenticated: () => void; children: ReactNode }) {
+  const transport = useTransport();
+  const queries = useQueryClient();
+  const [watch] = useState(() => {
+    const watcher = createClient(WatchService, transport);
+    const project = createClient(ProjectService, transport);
+    const invalidator = new Invalidator(queries);
+    return new WatchClient({
+      open: (cursor, signal) => watcher.watch({ cursor }, { signal }),
+      probe: (signal) => project.whoAmI({}, { signal }),
+      isUnauthenticated,
+      handlers: {
+        onChanges: (changes) => invalidator.changes(changes),
+        onReset: () => invalidator.everything(),
+        onUnauthenticated,
+      },
+    });
+  });
+  useEffect(() => {
+    return runWhileSeen(watch, document, { glimpseEvery: 20_000 });
+  }, [watch]);
+  return <Live value={watch}>{children}</Live>;
+}
+
+const none: WatchState = { connected: false, stale: false };
+
+/** How the stream of changes is. */
+export function useLive(): WatchState {
+  const watch = useContext(Live);
+  return useSyncExternalStore(watch?.state.subscribe ?? (() => () => undefined), watch?.state.get ?? (() => none));
+}

@@ -1,0 +1,110 @@
+import type { MessageDescriptor } from "@lingui/core";
+import { msg } from "@lingui/core/macro";
+import type { Application } from "../gen/penstock/v1/application_pb";
+import type { Deployment, Stage } from "../gen/penstock/v1/deployment_pb";
+import type { WhoAmIResponse } from "../gen/penstock/v1/project_pb";
+import { terminal } from "./status";
+
+/** Whether something may be done now; if not, why, in words that the button carries. The server decides again. */
+export type Verdict = { ok: true; why?: undefined } | { ok: false; why: MessageDescriptor };
+
+const yes: Verdict = { ok: true };
+const no = (why: MessageDescriptor): Verdict => ({ ok: false, why });
+
+export type Who = Pick<WhoAmIResponse, "name" | "role" | "rights">;
+
+/** Rights as the server names them, resource:verb. */
+export type Right =
+  | "application:write"
+  | "application:sync"
+  | "deployment:approve"
+  | "deployment:cancel"
+  | "deployment:skip"
+  | "deployment:retry"
+  | "agent:write";
+
+/** Whether a person has a right. */
+export function has(who: Who, right: Right): Verdict {
+  if (who.rights.includes(right)) return yes;
+  const { role } = who;
+  return no(msg`Your role ${role} lacks the right ${right}; ask an admin of the project`);
+}
+
+function first(...verdicts: Verdict[]): Verdict {
+  return verdicts.find((v) => !v.ok) ?? yes;
+}
+
+const unless = (stop: boolean, why: MessageDescriptor): Verdict => (stop ? no(why) : yes);
+
+export function maySync(who: Who, a: Application): Verdict {
+  return first(
+    has(who, "application:sync"),
+    unless(a.disabled, msg`The application is disabled; enable it first`),
+    unless(!a.head?.hash, msg`No agent has read the branch of this application yet`),
+  );
+}
+
+export function maySetEnabled(who: Who): Verdict {
+  return has(who, "application:write");
+}
+
+export function mayDelete(who: Who, a: Application): Verdict {
+  return first(
+    has(who, "application:write"),
+    unless(a.currentDeploymentId !== "", msg`A deployment is running; cancel it or wait for its end`),
+  );
+}
+
+export function mayRegister(who: Who): Verdict {
+  return has(who, "application:write");
+}
+
+export function mayCancel(who: Who, d: Deployment): Verdict {
+  return first(
+    has(who, "deployment:cancel"),
+    unless(terminal(d.status), msg`The deployment is finished`),
+    unless(d.status === "ROLLING_BACK", msg`The deployment is on its way back already`),
+    unless(d.parked !== "", msg`The deployment holds an event of a newer version; upgrade the server`),
+  );
+}
+
+function maySpeak(who: Who, d: Deployment, s: Stage): Verdict {
+  return first(
+    has(who, "deployment:approve"),
+    unless(d.parked !== "", msg`The deployment holds an event of a newer version; upgrade the server`),
+    unless(s.type !== "APPROVAL", msg`This stage asks nobody`),
+    unless(d.status !== "RUNNING" || s.status !== "RUNNING", msg`This stage does not wait for an approval now`),
+    unless(s.approvers.length > 0 && !s.approvers.includes(who.name), msg`You are not among the approvers of this stage`),
+  );
+}
+
+export function mayApprove(who: Who, d: Deployment, s: Stage): Verdict {
+  return first(maySpeak(who, d, s), unless(s.given.some((g) => g.by === who.name), msg`You have approved already`));
+}
+
+/** Who approved before may still change their mind and reject. */
+export function mayReject(who: Who, d: Deployment, s: Stage): Verdict {
+  return maySpeak(who, d, s);
+}
+
+export function maySkip(who: Who, d: Deployment, s: Stage): Verdict {
+  return first(
+    has(who, "deployment:skip"),
+    unless(s.type === "PLATFORM", msg`Only a wait or an approval can be skipped`),
+    unless(d.status !== "RUNNING" || s.status !== "RUNNING", msg`Only a stage that runs can be skipped`),
+    unless(d.parked !== "", msg`The deployment holds an event of a newer version; upgrade the server`),
+  );
+}
+
+export function mayRetry(who: Who, d: Deployment): Verdict {
+  return first(has(who, "deployment:retry"), unless(!terminal(d.status), msg`The deployment is not finished`));
+}
+
+export function mayWriteAgents(who: Who): Verdict {
+  return has(who, "agent:write");
+}
+
+/** A thing that cannot be had back asks for its name. */
+export function typedName(typed: string, name: string): Verdict {
+  return unless(typed !== name, msg`Type the name first`);
+}

@@ -1,0 +1,182 @@
+import { useMutation, useQuery } from "@connectrpc/connect-query";
+import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { Hand } from "lucide-react";
+import { useState } from "react";
+import { type Deployment, DeploymentService, type Stage } from "../gen/penstock/v1/deployment_pb";
+import { requestId } from "../logic/kinds";
+import { type Who, mayApprove, mayReject } from "../logic/may";
+import { look, stageLooks } from "../logic/status";
+import { timeline } from "../logic/timeline";
+import { toDate } from "../logic/time";
+import { Banner, Failure, Loading } from "../ui/bits";
+import { Button } from "../ui/button";
+import { Dialog, DialogButtons } from "../ui/dialog";
+import { DiffText } from "../ui/diff";
+import { NoteField } from "../ui/note";
+import { useNotice } from "../ui/notices";
+import { Status } from "../ui/status";
+import { Ago, Span, useNow } from "../ui/time";
+
+/** The deployment waits for people: who, how many, until when, and the two answers. */
+export function ApprovalPanel({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
+  const [answer, setAnswer] = useState<"approve" | "reject">();
+  return (
+    <section aria-labelledby="approval" className="border-wait bg-wait-soft flex flex-wrap items-start gap-x-4 gap-y-3 rounded-lg border-l-4 px-4 py-3">
+      <Hand aria-hidden size={18} className="text-wait mt-0.5 shrink-0" />
+      <div className="min-w-0 flex-1 basis-72">
+        <h2 id="approval" className="text-wait font-semibold">
+          <Trans>Waiting for an approval</Trans>
+        </h2>
+        {stage.desc && <p className="mt-0.5 whitespace-pre-wrap">{stage.desc}</p>}
+        <Asked stage={stage} />
+      </div>
+      <div className="flex flex-wrap gap-2">
+        <Button kind="primary" verdict={mayApprove(who, d, stage)} onClick={() => setAnswer("approve")}>
+          <Trans>Approve</Trans>
+        </Button>
+        <Button kind="danger" verdict={mayReject(who, d, stage)} onClick={() => setAnswer("reject")}>
+          <Trans>Reject</Trans>
+        </Button>
+      </div>
+      {answer && <AnswerDialog d={d} stage={stage} answer={answer} onClose={() => setAnswer(undefined)} />}
+    </section>
+  );
+}
+
+/** Who may answer, who has, and by when. */
+export function Asked({ stage }: { stage: Stage }) {
+  const needed = Math.max(1, stage.approvals);
+  const given = stage.given.length;
+  return (
+    <div className="mt-1 space-y-0.5">
+      <p>
+        <Trans>
+          {given} of {needed} given
+        </Trans>
+        {" · "}
+        {stage.approvers.length > 0 ? (
+          <Trans>may approve: {stage.approvers.join(", ")}</Trans>
+        ) : (
+          <Trans>everybody with the right deployment:approve may approve</Trans>
+        )}
+        {toDate(stage.deadline) && (
+          <>
+            {" · "}
+            <Trans>
+              deadline <Ago at={stage.deadline} />
+            </Trans>
+          </>
+        )}
+      </p>
+      {stage.given.map((g) => (
+        <p key={g.by} className="text-muted">
+          <Trans>
+            {g.by} approved <Ago at={g.at} />
+          </Trans>
+          {g.note && <>: {g.note}</>}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Stage; answer: "approve" | "reject"; onClose: () => void }) {
+  const { t } = useLingui();
+  const notice = useNotice();
+  const [note, setNote] = useState("");
+  const [request, setRequest] = useState(requestId);
+  // The answer is to what was on the screen when the dialog opened.
+  const [seen, setSeen] = useState(d.seq);
+  const done = () => {
+    notice(answer === "approve" ? t`Your approval is recorded` : t`Your rejection is recorded`);
+    onClose();
+  };
+  const approve = useMutation(DeploymentService.method.approveStage, { onSuccess: done });
+  const reject = useMutation(DeploymentService.method.rejectStage, { onSuccess: done });
+  const call = answer === "approve" ? approve : reject;
+  const moved = seen !== d.seq;
+  const look = () => {
+    setSeen(d.seq);
+    setRequest(requestId());
+  };
+  return (
+    <Dialog title={answer === "approve" ? t`Approve ${stage.name} of ${d.applicationName}` : t`Reject ${stage.name} of ${d.applicationName}`} onClose={onClose} wide>
+      <div className="space-y-4">
+        <p>
+          {answer === "approve" ? (
+            <Trans>With enough approvals the pipeline goes on with its next stage.</Trans>
+          ) : (
+            <Trans>The deployment goes back to what was live before.</Trans>
+          )}
+        </p>
+        <Asked stage={stage} />
+        <SoFar d={d} />
+        <ChangesOf d={d} />
+      </div>
+      <NoteField value={note} onChange={setNote} />
+      {moved && (
+        <div className="mt-3">
+          <Banner
+            tone="warn"
+            title={<Trans>The deployment moved on while this was open</Trans>}
+            actions={
+              <Button onClick={look}>
+                <Trans>I have looked again</Trans>
+              </Button>
+            }
+          />
+        </div>
+      )}
+      {call.error && (
+        <div className="mt-3">
+          <Failure error={call.error} />
+        </div>
+      )}
+      <DialogButtons>
+        <Button data-autofocus="" onClick={onClose}>
+          <Trans>Close</Trans>
+        </Button>
+        <Button
+          kind={answer === "approve" ? "primary" : "danger"}
+          busy={call.isPending || moved}
+          onClick={() => call.mutate({ requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: seen })}
+        >
+          {answer === "approve" ? <Trans>Approve</Trans> : <Trans>Reject</Trans>}
+        </Button>
+      </DialogButtons>
+    </Dialog>
+  );
+}
+
+function SoFar({ d }: { d: Deployment }) {
+  const now = useNow();
+  const over = timeline(d, now).forward.filter((v) => v.startedAt && v.stage.status !== "RUNNING");
+  if (over.length === 0) return null;
+  return (
+    <div>
+      <h3 className="mb-1 font-medium">
+        <Plural value={over.length} one="One stage so far" other="# stages so far" />
+      </h3>
+      <ul className="space-y-0.5">
+        {over.map((v) => (
+          <li key={v.stage.id} className="flex flex-wrap items-center gap-x-2">
+            <Status look={look(stageLooks, v.word)} />
+            {v.stage.name} <span className="text-muted">{v.stage.display}</span> <Span ms={v.elapsedMs} />
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function ChangesOf({ d }: { d: Deployment }) {
+  const changes = useQuery(DeploymentService.method.getChanges, { deploymentId: d.id });
+  return (
+    <div>
+      <h3 className="mb-1 font-medium">
+        <Trans>Changes</Trans>
+      </h3>
+      {changes.isPending ? <Loading lines={2} /> : changes.error ? <Failure error={changes.error} /> : <DiffText text={changes.data.text} />}
+    </div>
+  );
+}

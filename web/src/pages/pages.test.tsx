@@ -1,0 +1,179 @@
+import { TransportProvider } from "@connectrpc/connect-query";
+import { i18n } from "@lingui/core";
+import { I18nProvider } from "@lingui/react";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider, createMemoryHistory } from "@tanstack/react-router";
+import { render, screen, waitFor, within } from "@testing-library/react";
+import { userEvent } from "@testing-library/user-event";
+import { describe, expect, it, vi } from "vitest";
+import { mockTransport } from "../../mock/server";
+import { World } from "../../mock/world";
+import { makeQueryClient } from "../api/query-client";
+import { makeRouter } from "../router";
+
+vi.stubGlobal("scrollTo", vi.fn());
+
+const patient = { timeout: 5000 };
+
+/** Shows a page of a world in memory. */
+function show(path: string, role = "admin") {
+  const world = new World();
+  world.role = role;
+  const transport = mockTransport(world);
+  const queryClient = makeQueryClient(() => undefined);
+  const router = makeRouter({ queryClient, transport }, createMemoryHistory({ initialEntries: [path] }));
+  render(
+    <I18nProvider i18n={i18n}>
+      <TransportProvider transport={transport}>
+        <QueryClientProvider client={queryClient}>
+          <RouterProvider router={router} />
+        </QueryClientProvider>
+      </TransportProvider>
+    </I18nProvider>,
+  );
+  return { world, router, user: userEvent.setup() };
+}
+
+describe("the page of a deployment", () => {
+  it("shows the pipeline as an ordered list with what it waits for", async () => {
+    show("/deployments/d-checkout");
+    const list = await screen.findByRole("list", { name: "Stages" }, patient);
+    const items = within(list).getAllByRole("listitem").filter((li) => li.parentElement === list);
+    expect(items).toHaveLength(6);
+    expect(items[2]?.getAttribute("aria-current")).toBe("step");
+    expect(items[2]?.textContent).toContain("goes on in");
+    expect(items[3]?.textContent).toContain("Not started");
+    expect(document.title).toBe("Running · checkout · Penstock");
+  });
+
+  it("changes without being asked when the deployment does", async () => {
+    const { world } = show("/deployments/d-checkout");
+    await screen.findByRole("list", { name: "Stages" }, patient);
+    await screen.findByText("Live", {}, patient);
+    const d = world.deployment("d-checkout");
+    world.end(d, world.stage(d, "s3"), "SUCCESS");
+    await waitFor(() => expect(document.querySelector("[aria-current=step]")?.textContent).toContain("ECS_PRIMARY_ROLLOUT"), { timeout: 2000 });
+  });
+
+  it("opens with the cause of a failure and tells what was not reached", async () => {
+    show("/deployments/d-search");
+    expect((await screen.findByRole("alert", {}, patient)).textContent).toContain("Stage WAIT failed");
+    expect(screen.getAllByText("Not reached")).toHaveLength(3);
+    expect(screen.getByRole("list", { name: "Stages of the way back" })).toBeTruthy();
+  });
+
+  it("records an approval with its note, against what was on the screen", async () => {
+    const { world, user } = show("/deployments/d-payments");
+    await user.click(await screen.findByRole("button", { name: "Approve" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    expect(dialog.textContent).toContain("1 of 2 given");
+    await user.type(within(dialog).getByRole("textbox"), "error rate unchanged");
+    await user.click(within(dialog).getByRole("button", { name: "Approve" }));
+    await waitFor(() => expect(world.stage(world.deployment("d-payments"), "a1").given.map((g) => g.note)).toEqual(["error rate unchanged", "error rate unchanged"]));
+    await screen.findByText("Your approval is recorded");
+  });
+
+  it("asks to look again when the deployment moved on meanwhile", async () => {
+    const { world, user } = show("/deployments/d-payments");
+    await user.click(await screen.findByRole("button", { name: "Reject" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    const d = world.deployment("d-payments");
+    world.changed(d, "APPROVED");
+    await within(dialog).findByText("The deployment moved on while this was open", {}, patient);
+    await user.click(within(dialog).getByRole("button", { name: "Reject" }));
+    expect(d.status).toBe("RUNNING");
+    await user.click(within(dialog).getByRole("button", { name: "I have looked again" }));
+    await user.click(within(dialog).getByRole("button", { name: "Reject" }));
+    await waitFor(() => expect(d.status).toBe("ROLLING_BACK"));
+  });
+
+  it("tells a viewer why a button does nothing, and sends nothing", async () => {
+    const { world, user } = show("/deployments/d-payments", "viewer");
+    const approve = await screen.findByRole("button", { name: "Approve", description: /lacks the right deployment:approve/ }, patient);
+    expect(approve.getAttribute("aria-disabled")).toBe("true");
+    await user.click(approve);
+    expect(screen.queryByRole("dialog")).toBeNull();
+    expect(world.deployment("d-payments").status).toBe("RUNNING");
+  });
+
+  it("cancels only after the effect was said", async () => {
+    const { world, user } = show("/deployments/d-checkout");
+    await user.click(await screen.findByRole("button", { name: "Cancel" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    expect(document.activeElement?.textContent).toBe("Let it run");
+    await user.click(within(dialog).getByRole("radio", { name: /Stay here/ }));
+    await user.click(within(dialog).getByRole("button", { name: "Cancel the deployment" }));
+    await waitFor(() => expect(world.deployment("d-checkout").cancel?.choice).toBe("NEVER"));
+  });
+});
+
+describe("the list of applications", () => {
+  it("asks the server for what the URL says", async () => {
+    show("/applications?sync=OUT_OF_SYNC");
+    const table = await screen.findByRole("table", {}, patient);
+    expect(within(table).getAllByRole("link", { name: /^(search|ledger)$/ })).toHaveLength(2);
+    expect(within(table).queryByRole("link", { name: "checkout" })).toBeNull();
+  });
+
+  it("puts a filter into the URL", async () => {
+    const { router, user } = show("/applications");
+    await user.selectOptions(await screen.findByLabelText("Sync", {}, patient), "INVALID_CONFIG");
+    await waitFor(() => expect(router.state.location.search).toEqual({ sync: "INVALID_CONFIG" }));
+  });
+
+  it("registers what was found in git, and the offer goes", async () => {
+    const { world, user } = show("/applications");
+    await user.click(await screen.findByRole("button", { name: "Register wishlist" }, patient));
+    await waitFor(() => expect(world.data.applications.some((a) => a.name === "wishlist")).toBe(true));
+    await waitFor(() => expect(screen.queryByRole("button", { name: "Register wishlist" })).toBeNull());
+  });
+
+  it("does not show old health as if it were new", async () => {
+    show("/applications?q=mailer");
+    const row = (await screen.findByRole("link", { name: "mailer" }, patient)).closest("tr");
+    expect(row?.textContent).toContain("Unknown");
+    expect(row?.textContent).not.toContain("Healthy");
+  });
+});
+
+describe("the page of an application", () => {
+  it("says why git is ahead", async () => {
+    show("/applications/app-search");
+    expect(await screen.findByText("Git is ahead, and this application is held", {}, patient)).toBeTruthy();
+  });
+
+  it("is deleted only by its name", async () => {
+    const { world, user } = show("/applications/app-search");
+    await user.click(await screen.findByRole("button", { name: "Delete" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    await user.click(within(dialog).getByRole("button", { name: "Delete" }));
+    expect(world.data.applications.some((a) => a.name === "search")).toBe(true);
+    await user.type(within(dialog).getByRole("textbox"), "search");
+    await user.click(within(dialog).getByRole("button", { name: "Delete" }));
+    await waitFor(() => expect(world.data.applications.some((a) => a.name === "search")).toBe(false));
+  });
+});
+
+describe("who is not signed in", () => {
+  it("signs in and comes to where they wanted to be", async () => {
+    const { world, router, user } = show("/agents");
+    await screen.findByRole("heading", { name: "Agents" }, patient);
+    await user.click(screen.getByRole("button", { name: "Sign out" }));
+    await screen.findByLabelText("User name", {}, patient);
+    await router.navigate({ to: "/deployments/$id", params: { id: "d-search" } });
+    await user.type(await screen.findByLabelText("User name", {}, patient), "admin");
+    await user.type(screen.getByLabelText("Password"), "secret");
+    await user.click(screen.getByRole("button", { name: "Sign in" }));
+    await waitFor(() => expect(router.state.location.pathname).toBe("/deployments/d-search"));
+    expect(world.signedIn).toBe(true);
+  });
+});
+
+it("shows the key of a new agent once, in a file that is ready to paste", async () => {
+  const { user } = show("/agents");
+  await user.click(await screen.findByRole("button", { name: "Register an agent" }, patient));
+  await user.type(within(await screen.findByRole("dialog")).getByRole("textbox"), "osaka");
+  await user.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Register" }));
+  const file = await screen.findByText(/^apiVersion: pipecd.dev\/v1beta1/, {}, patient);
+  expect(file.textContent).toContain("projectID: demo");
+});

@@ -1,0 +1,109 @@
+import type { Transport } from "@connectrpc/connect";
+import { createQueryOptions } from "@connectrpc/connect-query";
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  Outlet,
+  type RouterHistory,
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { isUnauthenticated } from "./api/errors";
+import { ProjectService } from "./gen/penstock/v1/project_pb";
+import { applicationsSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
+import { Missing, RouteFailure } from "./pages/route-failure";
+import { Shell } from "./pages/shell";
+import { Loading } from "./ui/bits";
+
+interface Context {
+  queryClient: QueryClient;
+  transport: Transport;
+}
+
+const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: Missing });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (raw: Record<string, unknown>): { to?: string } => (typeof raw["to"] === "string" ? { to: raw["to"] } : {}),
+  component: lazyRouteComponent(() => import("./pages/login"), "LoginPage"),
+});
+
+const app = createRoute({
+  getParentRoute: () => root,
+  id: "app",
+  component: Shell,
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.queryClient.ensureQueryData(createQueryOptions(ProjectService.method.whoAmI, {}, { transport: context.transport }));
+    } catch (error) {
+      if (isUnauthenticated(error)) throw redirect({ to: "/login", search: { to: location.href } });
+      throw error;
+    }
+  },
+});
+
+const home = createRoute({
+  getParentRoute: () => app,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/applications" });
+  },
+});
+
+const applications = createRoute({
+  getParentRoute: () => app,
+  path: "/applications",
+  validateSearch: applicationsSearch,
+  component: lazyRouteComponent(() => import("./pages/applications"), "ApplicationsPage"),
+});
+
+const application = createRoute({
+  getParentRoute: () => app,
+  path: "/applications/$id",
+  component: lazyRouteComponent(() => import("./pages/application"), "ApplicationPage"),
+});
+
+const deployments = createRoute({
+  getParentRoute: () => app,
+  path: "/deployments",
+  validateSearch: deploymentsSearch,
+  component: lazyRouteComponent(() => import("./pages/deployments"), "DeploymentsPage"),
+});
+
+const deployment = createRoute({
+  getParentRoute: () => app,
+  path: "/deployments/$id",
+  validateSearch: deploymentSearch,
+  component: lazyRouteComponent(() => import("./pages/deployment"), "DeploymentPage"),
+});
+
+const agents = createRoute({
+  getParentRoute: () => app,
+  path: "/agents",
+  component: lazyRouteComponent(() => import("./pages/agents"), "AgentsPage"),
+});
+
+const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, agents])]);
+
+/** All pages and their addresses. */
+export function makeRouter(context: Context, history?: RouterHistory) {
+  return createRouter({
+    routeTree: tree,
+    context,
+    defaultPreload: "intent",
+    scrollRestoration: true,
+    defaultPendingComponent: Loading,
+    defaultErrorComponent: RouteFailure,
+    defaultNotFoundComponent: Missing,
+    ...(history ? { history } : {}),
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}
