@@ -1,0 +1,259 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+)
+
+// takeover is the longest time from the death of an agent to its successor's first write (issue: two agents, kill -9).
+const takeover = 15 * time.Second
+
+// Two agents have one identity. The one that carries a canary on is killed in the middle of a stage; the other one goes on.
+func TestSuccessorGoesOn(t *testing.T) {
+	r := newRing(t, "11s")
+	r.first()
+	r.listsBoth()
+	out := map[string]any{"test": "successor"}
+	kills := 0
+	for _, moments := range [][]string{{"canary create", "settle"}, {"wait", "primary create"}} {
+		d := r.ship()
+		for _, m := range moments {
+			kills++
+			out[m] = r.killHolder(d.Id, m)
+		}
+		r.ends(d.Id, 2*time.Minute)
+	}
+	if twice := r.calls.twice(); len(twice) > 0 {
+		t.Errorf("task sets were made twice under the tokens %v", twice)
+	}
+	r.account()
+	out["kills"], out["task_sets"] = kills, len(r.calls.made())
+	out["requests"], out["failed"] = r.users.sum()
+	figures(t, out)
+}
+
+// listsBoth wants both processes on `penstock agent list`.
+func (r *ring) listsBoth() {
+	t := r.t
+	t.Helper()
+	await(t, 20*time.Second, "both processes in the list", func() (bool, error) {
+		cmd := exec.Command(penstock, "agent", "list", "-o", "json")
+		cmd.Env = append(os.Environ(), "PENSTOCK_SERVER="+r.server.url, "PENSTOCK_TOKEN="+r.token)
+		text, err := cmd.Output()
+		if err != nil {
+			return false, err
+		}
+		var list struct {
+			Agents []struct {
+				Processes []struct {
+					Online       bool
+					Applications []string
+				}
+			}
+		}
+		if err := json.Unmarshal(text, &list); err != nil {
+			return false, err
+		}
+		online, watched := 0, 0
+		for _, a := range list.Agents {
+			for _, p := range a.Processes {
+				if p.Online {
+					online++
+				}
+				watched += len(p.Applications)
+			}
+		}
+		if online != 2 || watched != 1 {
+			return false, fmt.Errorf("want two processes of which one watches the application: %s", text)
+		}
+		return true, nil
+	})
+}
+
+// killHolder kills the agent that carries the deployment on at a named moment, starts it again when the other one has taken
+// over, and gives the seconds from the kill until then: to the first write where one is due.
+func (r *ring) killHolder(id, moment string) float64 {
+	r.t.Helper()
+	var victim *member
+	var at time.Time
+	epoch := int64(0)
+	switch moment {
+	case "canary create", "primary create":
+		victim, at = r.killAtCreate(moment)
+	default:
+		d := r.reach(id, moment, time.Minute, func(_ *penstockv1.Deployment, s *penstockv1.Stage) bool {
+			return s != nil && (moment == "wait" && s.Name == "WAIT" || moment == "settle" && s.GetWaiting().GetCode() == "ECS_SETTLING")
+		})
+		epoch = d.Epoch
+		victim = await(r.t, 5*time.Second, "a holder", func() (*member, error) {
+			if m := r.holder(id); m != nil {
+				return m, nil
+			}
+			return nil, errors.New("neither agent says that it carries the deployment on")
+		})
+		at = time.Now()
+		victim.run.kill()
+	}
+	var took time.Duration
+	if epoch == 0 {
+		c := await(r.t, takeover+5*time.Second, moment+": the first write of the other agent", func() (call, error) {
+			return r.calls.firstWrite(r.other(victim.name).name, at)
+		})
+		took = c.at.Sub(at)
+	} else {
+		r.reach(id, moment+": another holder", takeover+5*time.Second, func(d *penstockv1.Deployment, _ *penstockv1.Stage) bool { return d.Epoch > epoch })
+		took = time.Since(at)
+	}
+	if took > takeover {
+		r.t.Errorf("%s: %s from the kill until the other agent went on, want at most %s", moment, took, takeover)
+	}
+	r.startAgent(victim)
+	return float64(took.Milliseconds()) / 1000
+}
+
+// killAtCreate kills the agent in the middle of its next call that makes a task set: the call may or may not be carried out.
+func (r *ring) killAtCreate(moment string) (*member, time.Time) {
+	r.t.Helper()
+	type death struct {
+		m  *member
+		at time.Time
+	}
+	died := make(chan death, 1)
+	r.calls.on(func(c call) {
+		if c.op != "CreateTaskSet" {
+			return
+		}
+		select {
+		case died <- death{r.agents[c.agent], time.Now()}:
+			r.agents[c.agent].run.kill()
+		default:
+		}
+	})
+	defer r.calls.on(nil)
+	select {
+	case d := <-died:
+		<-d.m.run.ended
+		return d.m, d.at
+	case <-time.After(90 * time.Second):
+		r.t.Fatalf("%s: no task set was made", moment)
+		return nil, time.Time{}
+	}
+}
+
+// Agents and control plane are killed at random moments of canaries that follow one another. PENSTOCK_CHAOS_KILLS says how
+// often, PENSTOCK_CHAOS_SEED repeats a choice of victims and pauses.
+func TestChaos(t *testing.T) {
+	kills, seed := number(t, "PENSTOCK_CHAOS_KILLS", 12), number(t, "PENSTOCK_CHAOS_SEED", int(time.Now().Unix()))
+	rnd := rand.New(rand.NewPCG(uint64(seed), 7))
+	r := newRing(t, "11s")
+	r.first()
+	began := time.Now()
+	died, canaries := map[string]int{}, 0
+	for done := 0; done < kills; canaries++ {
+		d := r.ship()
+		next := time.Now().Add(pauseOf(rnd))
+		end := time.Now().Add(10 * time.Minute)
+		r.reach(d.Id, "the end of "+r.now(), time.Until(end), func(d *penstockv1.Deployment, _ *penstockv1.Stage) bool {
+			if done < kills && time.Now().After(next) && d.FinishedAt == nil {
+				for _, victim := range victims(rnd, min(2, kills-done)) {
+					r.strike(victim)
+					died[victim]++
+					done++
+				}
+				next = time.Now().Add(pauseOf(rnd))
+			}
+			return d.Display == "SUCCESS"
+		})
+		onlyVersion(t, r.cloud.Router().Addr(r.route.Listener), r.now(), 15*time.Second)
+	}
+	if twice := r.calls.twice(); len(twice) > 0 {
+		t.Errorf("task sets were made twice under the tokens %v", twice)
+	}
+	r.account()
+	total, failed := r.users.sum()
+	figures(t, map[string]any{
+		"test": "chaos", "seed": seed, "kills": kills, "by": died, "canaries": canaries, "task_sets": len(r.calls.made()), "seconds": int(time.Since(began).Seconds()),
+		"requests": total, "failed": failed,
+	})
+}
+
+// pauseOf is the time between two strikes: short enough to hit a successor that has just begun, long enough for a lease.
+func pauseOf(rnd *rand.Rand) time.Duration {
+	return time.Second + time.Duration(rnd.Int64N(int64(15*time.Second)))
+}
+
+// victims draws who dies next: one process, or two at once.
+func victims(rnd *rand.Rand, atMost int) []string {
+	all := []string{"a", "b", "server"}
+	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	if rnd.IntN(4) > 0 {
+		atMost = 1
+	}
+	return all[:atMost]
+}
+
+// strike kills a process and starts it again at once.
+func (r *ring) strike(victim string) {
+	if victim == "server" {
+		r.server.kill()
+		r.startServer()
+		return
+	}
+	r.agents[victim].run.kill()
+	r.startAgent(r.agents[victim])
+}
+
+// The control plane is gone for more than three leases while the canary has 20 % of the traffic, which stands for half an
+// hour: requests rest where they are, nothing is written, and afterwards the canary goes on to its end.
+func TestServerDownAtTwentyPercent(t *testing.T) {
+	const down = 32 * time.Second
+	r := newRing(t, "11s")
+	r.first()
+	d := r.ship()
+	r.reach(d.Id, "the wait", time.Minute, func(_ *penstockv1.Deployment, s *penstockv1.Stage) bool { return s != nil && s.Name == "WAIT" })
+	r.server.kill()
+	killed := time.Now()
+	for time.Since(killed) < down {
+		if p, c := r.weights(); p != 80 || c != 20 {
+			t.Fatalf("without a control plane the weights became %d and %d", p, c)
+		}
+		time.Sleep(100 * time.Millisecond) // the outage itself
+	}
+	writes := r.calls.writes(killed, time.Now())
+	if len(writes) > 0 {
+		t.Errorf("without a control plane agents wrote: %+v", writes)
+	}
+	r.startServer()
+	back := time.Now()
+	r.ends(d.Id, 2*time.Minute)
+	rest := time.Since(back)
+	r.account()
+	total, failed := r.users.sum()
+	figures(t, map[string]any{
+		"test": "server down", "down_seconds": down.Seconds(), "leases": down.Seconds() / 9, "writes_meanwhile": len(writes), "to_the_end_seconds": rest.Seconds(),
+		"requests": total, "failed": failed,
+	})
+}
+
+// number reads a whole number from the environment.
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(v)
+	must(t, err)
+	return n
+}

@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-cd/penstock/internal/platform/fake"
+	"github.com/penstock-cd/penstock/test/world"
+)
+
+// course is a deployment whose every crash point is tried.
+type course struct {
+	name  string
+	first string // file of the version before, "" for none
+	file  string // of the version that is deployed
+	want  string // how it ends, whatever crashes
+}
+
+const shortCanary = `  pipeline:
+    stages:
+    - name: FAKE_CANARY_ROLLOUT
+    - name: FAKE_TRAFFIC_ROUTING
+      with: {canary: 20}
+    - name: WAIT
+      with: {duration: 10s}
+    - name: FAKE_PRIMARY_ROLLOUT
+    - name: FAKE_TRAFFIC_ROUTING
+      with: {primary: 100}
+    - name: FAKE_CANARY_CLEAN
+`
+
+const blueGreen = `  pipeline:
+    stages:
+    - name: FAKE_CANARY_ROLLOUT
+      with: {replicas: 2}
+    - name: FAKE_TRAFFIC_ROUTING
+      with: {canary: 100}
+    - name: FAKE_PRIMARY_ROLLOUT
+    - name: FAKE_TRAFFIC_ROUTING
+      with: {primary: 100}
+    - name: FAKE_CANARY_CLEAN
+`
+
+const noPipeline = "  description: everything at once\n"
+
+func app(body string, orders map[string]string) string {
+	set := map[string]string{"startAfter": "2s"}
+	for k, v := range orders {
+		set[k] = v
+	}
+	return world.FakeApp("web", set, body)
+}
+
+func courses() []course {
+	v1 := app(noPipeline, map[string]string{"version": "v1"})
+	with := func(body string, more ...string) string {
+		orders := map[string]string{"version": "v2"}
+		for i := 0; i < len(more); i += 2 {
+			orders[more[i]] = more[i+1]
+		}
+		return app(body, orders)
+	}
+	return []course{
+		{name: "canary", first: v1, file: with(shortCanary), want: "SUCCESS"},
+		{name: "canary and back", first: v1, file: with(shortCanary, "failAt", "FAKE_CANARY_CLEAN/finish"), want: "ROLLED_BACK"},
+		{name: "blue-green", first: v1, file: with(blueGreen), want: "SUCCESS"},
+		{name: "quick sync", first: v1, file: with(noPipeline), want: "SUCCESS"},
+		{name: "quick sync and back", first: v1, file: with(noPipeline, "failAt", "FAKE_SYNC/finish"), want: "ROLLED_BACK"},
+		{name: "first deployment", file: with(noPipeline), want: "SUCCESS"},
+		{name: "first deployment and back", file: with(noPipeline, "failAt", "FAKE_SYNC/finish"), want: "ROLLED_BACK"},
+	}
+}
+
+// mode is what dies, where.
+type mode struct {
+	name   string
+	cloud  bool // at a write to the cloud; else at a durable write of the record
+	after  bool
+	server bool // the server dies, else the agent
+}
+
+var modes = []mode{
+	{name: "server before durable write", server: true},
+	{name: "server after durable write", server: true, after: true},
+	{name: "agent at durable write"},
+	{name: "server before cloud write", cloud: true, server: true},
+	{name: "server after cloud write", cloud: true, server: true, after: true},
+	{name: "agent before cloud write", cloud: true},
+	{name: "agent after cloud write", cloud: true, after: true},
+}
+
+var crashPoints atomic.Int64
+
+// TestCrashMatrix lets server and agent die at each durable write and at each
+// write to the cloud, before and after it: the end is the same every time.
+func TestCrashMatrix(t *testing.T) {
+	for _, c := range courses() {
+		if !thorough() && c.name != "quick sync and back" && c.name != "first deployment" {
+			continue
+		}
+		for _, m := range modes {
+			t.Run(strings.ReplaceAll(c.name+"/"+m.name, " ", "-"), func(t *testing.T) {
+				t.Parallel()
+				points := 0
+				for n := 1; ; n++ {
+					reached := false
+					synctest.Test(t, func(t *testing.T) { reached = crashOnce(t, c, m, n) })
+					if !reached || t.Failed() {
+						break
+					}
+					points++
+				}
+				if points == 0 {
+					t.Error("no point was reached")
+				}
+				crashPoints.Add(int64(points))
+			})
+		}
+	}
+}
+
+var errDied = errors.New("connection lost")
+
+// crashOnce runs a course and lets one thing die at its n-th point.
+func crashOnce(t *testing.T, c course, m mode, n int) (reached bool) {
+	w := world.New(t, world.Options{Agents: 2, RouteLag: 8 * time.Second, Latency: 5 * time.Millisecond})
+	defer w.Close()
+	number := 1
+	if c.first != "" {
+		w.Commit("main", "v1", map[string]string{world.AppFile("web"): c.first})
+		settle(w, "web", number)
+		number++
+	}
+	var count atomic.Int64
+	die := func(what string) bool {
+		if count.Add(1) != int64(n) {
+			return false
+		}
+		w.Note("crash point %d: %s, %s", n, m.name, what)
+		if m.server {
+			w.StopServer(3 * time.Second)
+			return true
+		}
+		if p := w.Holder(); p != nil {
+			p.Kill()
+			w.CheckSuccession(p.Name)
+		}
+		return true
+	}
+	intercept, after := guards(w, m, die)
+	w.InterceptCloud(intercept, after)
+	w.OnCommit(func(x world.Commit) {
+		if !m.cloud && x.After == m.after && die(x.Labels) && m.server {
+			panic("the process dies")
+		}
+	})
+	w.Commit("main", "v2", map[string]string{world.AppFile("web"): c.file})
+	settle(w, "web", number)
+	w.OnCommit(nil)
+	reached = count.Load() >= int64(n)
+	if !w.Up() {
+		w.Tick(5 * time.Second)
+	}
+	w.Tick(20 * time.Second)
+	examine(t, w, fmt.Sprintf("%s, %s, point %d", c.name, m.name, n))
+	d, _ := w.Deployment("web", number)
+	if d.Display() != c.want && !t.Failed() {
+		report(t, w, fmt.Sprintf("%s, %s, point %d: ended as %s (%s), want %s", c.name, m.name, n, d.Display(), d.Reason, c.want))
+	}
+	return reached
+}
+
+// guards are the hooks of cloud writes: the writer is checked at each, and
+// something dies at one.
+func guards(w *world.World, m mode, die func(string) bool) (func(fake.Write) fake.Verdict, func(fake.Write)) {
+	before := func(x fake.Write) fake.Verdict {
+		w.CheckWriter(x)
+		if m.cloud && !m.after && die(x.String()) && !m.server {
+			return fake.Verdict{Lose: true, Err: errDied}
+		}
+		return fake.Verdict{}
+	}
+	after := func(x fake.Write) {
+		if m.cloud && m.after {
+			die(x.String())
+		}
+	}
+	return before, after
+}
+
+// settle lets time pass until the n-th deployment of an application is over.
+func settle(w *world.World, app string, n int) {
+	for range 20 * 20 {
+		w.Tick(3 * time.Second)
+		if !w.Up() {
+			continue
+		}
+		if d, ok := w.Deployment(app, n); ok && d.Status.Terminal() {
+			return
+		}
+	}
+}
+
+// examine checks everything that can be checked of a world at rest.
+func examine(t *testing.T, w *world.World, what string) {
+	t.Helper()
+	w.CheckRecord(&world.Memory{})
+	w.CheckCloud()
+	w.CheckEnds()
+	if p := w.Problems(); len(p) > 0 {
+		report(t, w, what+":\n"+strings.Join(p, "\n"))
+	}
+}
+
+// report fails the test with a short trace.
+func report(t *testing.T, w *world.World, text string) {
+	t.Helper()
+	log := w.Log()
+	if n := len(log) - 4000; n > 0 {
+		log = "…" + log[n:]
+	}
+	t.Errorf("%s\n\ntrace:\n%s\n\nlog:\n%s", text, strings.Join(w.Trace(), "\n"), log)
+}

@@ -1,0 +1,212 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/penstock-cd/penstock/internal/localcloud"
+	"github.com/penstock-cd/penstock/internal/localcloud/router"
+	"github.com/penstock-cd/penstock/internal/localcloud/runtime/memory"
+)
+
+// AWS is a local cloud in memory with one cluster, one load balancer and two
+// target groups that its listener forwards to, 100 and 0.
+type AWS struct {
+	Cloud    *localcloud.Cloud
+	Runtime  *memory.Runtime
+	Primary  string // target group
+	Canary   string // target group
+	Loose    string // target group that no listener uses
+	Listener string
+
+	ECS *awsecs.Client
+	ELB *elbv2.Client
+
+	mu         sync.Mutex
+	behaviours map[string]memory.Behaviour // by image
+	stop       chan struct{}
+	load       sync.WaitGroup
+	answers    map[string]int // by target group
+	failures   int
+}
+
+// NewAWS makes a local cloud; Close ends it.
+func NewAWS(t testing.TB) *AWS {
+	a := &AWS{behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}}
+	a.Runtime = memory.New(func(image string) (memory.Behaviour, bool) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.behaviours[image], true
+	})
+	var err error
+	if a.Cloud, err = localcloud.New(localcloud.Options{Runtime: a.Runtime, Seed: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Cloud.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	a.ECS, a.ELB = awsecs.NewFromConfig(a.Cloud.AWSConfig()), elbv2.NewFromConfig(a.Cloud.AWSConfig())
+	if err := a.prepare(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// Load begins to send requests.
+func (a *AWS) Load() { a.load.Go(a.requests) }
+
+func (a *AWS) prepare(ctx context.Context) error {
+	if _, err := a.ECS.CreateCluster(ctx, &awsecs.CreateClusterInput{ClusterName: aws.String("demo")}); err != nil {
+		return err
+	}
+	lb, err := a.ELB.CreateLoadBalancer(ctx, &elbv2.CreateLoadBalancerInput{Name: aws.String("web"), Subnets: []string{"subnet-1", "subnet-2"}})
+	if err != nil {
+		return err
+	}
+	for name, arn := range map[string]*string{"primary": &a.Primary, "canary": &a.Canary, "loose": &a.Loose} {
+		out, err := a.ELB.CreateTargetGroup(ctx, &elbv2.CreateTargetGroupInput{
+			Name: &name, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String("vpc-1"), TargetType: elbtypes.TargetTypeEnumIp,
+			HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2), UnhealthyThresholdCount: aws.Int32(2),
+		})
+		if err != nil {
+			return err
+		}
+		*arn = *out.TargetGroups[0].TargetGroupArn
+		_, err = a.ELB.ModifyTargetGroupAttributes(ctx, &elbv2.ModifyTargetGroupAttributesInput{TargetGroupArn: arn, Attributes: []elbtypes.TargetGroupAttribute{
+			{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("5")},
+		}})
+		if err != nil {
+			return err
+		}
+	}
+	l, err := a.ELB.CreateListener(ctx, &elbv2.CreateListenerInput{
+		LoadBalancerArn: lb.LoadBalancers[0].LoadBalancerArn, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), DefaultActions: a.forward(100, 0),
+	})
+	if err != nil {
+		return err
+	}
+	a.Listener = *l.Listeners[0].ListenerArn
+	return nil
+}
+
+func (a *AWS) forward(primary, canary int32) []elbtypes.Action {
+	return []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, ForwardConfig: &elbtypes.ForwardActionConfig{TargetGroups: []elbtypes.TargetGroupTuple{
+		{TargetGroupArn: &a.Primary, Weight: &primary}, {TargetGroupArn: &a.Canary, Weight: &canary},
+	}}}}
+}
+
+// SetWeights changes the listener as somebody else would.
+func (a *AWS) SetWeights(primary, canary int32) error {
+	_, err := a.ELB.ModifyListener(context.Background(), &elbv2.ModifyListenerInput{ListenerArn: &a.Listener, DefaultActions: a.forward(primary, canary)})
+	return err
+}
+
+// Weights reads the listener.
+func (a *AWS) Weights() string {
+	out, err := a.ELB.DescribeListeners(context.Background(), &elbv2.DescribeListenersInput{ListenerArns: []string{a.Listener}})
+	if err != nil {
+		return err.Error()
+	}
+	w := map[string]int32{}
+	for _, g := range out.Listeners[0].DefaultActions[0].ForwardConfig.TargetGroups {
+		w[*g.TargetGroupArn] = aws.ToInt32(g.Weight)
+	}
+	return fmt.Sprintf("%d/%d", w[a.Primary], w[a.Canary])
+}
+
+// TaskSets describes the task sets of a service: status, image, running tasks.
+func (a *AWS) TaskSets(service string) (out []string) {
+	ctx := context.Background()
+	sets, err := a.ECS.DescribeTaskSets(ctx, &awsecs.DescribeTaskSetsInput{Cluster: aws.String("demo"), Service: &service})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, s := range sets.TaskSets {
+		image := "?"
+		if td, err := a.ECS.DescribeTaskDefinition(ctx, &awsecs.DescribeTaskDefinitionInput{TaskDefinition: s.TaskDefinition}); err == nil {
+			image = *td.TaskDefinition.ContainerDefinitions[0].Image
+		}
+		if aws.ToString(s.Status) != "DRAINING" {
+			out = append(out, fmt.Sprintf("%s:%s×%d", aws.ToString(s.Status), image, s.RunningCount))
+		}
+	}
+	return out
+}
+
+// Behave says how tasks of an image behave from now on.
+func (a *AWS) Behave(image string, b memory.Behaviour) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.behaviours[image] = b
+}
+
+// requests sends a request every 100 ms and counts what becomes of it.
+func (a *AWS) requests() {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.stop:
+			return
+		case <-tick.C:
+		}
+		r := a.Cloud.Router().Route(a.Listener, router.Request{})
+		a.mu.Lock()
+		// Before the first deployment nobody is there to answer.
+		if r.Status == http.StatusOK {
+			a.answers[r.TargetGroupARN]++
+		} else if len(a.answers) > 0 {
+			a.failures++
+		}
+		a.mu.Unlock()
+	}
+}
+
+// Failures is how many requests failed since the first that was answered.
+func (a *AWS) Failures() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failures
+}
+
+// Credentials are those of this cloud.
+func (a *AWS) Credentials() aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return a.Cloud.Credentials(), nil })
+}
+
+// Close ends the requests and the cloud.
+func (a *AWS) Close(t testing.TB) {
+	close(a.stop)
+	a.load.Wait()
+	if err := a.Cloud.Close(); err != nil {
+		t.Errorf("close the local cloud: %v", err)
+	}
+	a.Runtime.Close()
+}
+
+// awsLink carries the calls of one process; a dead one reaches nobody.
+type awsLink struct {
+	w *World
+	p *Process
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.p.Dead() {
+		return nil, errLinkCut
+	}
+	resp, err := l.w.AWS.Cloud.Transport().RoundTrip(r)
+	if l.p.Dead() {
+		return nil, errLinkCut
+	}
+	return resp, err
+}
