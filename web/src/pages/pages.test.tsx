@@ -13,7 +13,7 @@ import { makeRouter } from "../router";
 
 vi.stubGlobal("scrollTo", vi.fn());
 
-const patient = { timeout: 5000 };
+const patient = { timeout: 15_000 };
 
 /** Shows a page of a world in memory. */
 function show(path: string, role = "admin") {
