@@ -20,16 +20,16 @@ demo: ## build, then run the demo; flags in ARGS, for example ARGS="--once --sce
 check: ## formatting, linters, generated code fresh, web checks, short unit tests
 	@$(SCRIPTS)/check
 
-test: ## check, all Go tests, one minute of simulator
+test: ## check, all Go tests, a smoke of the simulator
 	@$(SCRIPTS)/test
 
-test-all: ## ring 4: real processes, demo scenarios, browser (run `make test` first)
+test-all: ## ring 4: real processes, demo scenarios, browser; the whole crash matrix (run `make test` first)
 	@$(SCRIPTS)/test-all
 
 bench: ## the measured promises, as JSON lines on standard output
 	@$(SCRIPTS)/bench $(ARGS)
 
-sim: ## the seeded simulator; PENSTOCK_SIM_FOR=10m and PENSTOCK_SIM_SEED=7 to choose
+sim: ## the seeded simulator and its crash matrix; SEEDS=2000, or PENSTOCK_SIM_FOR=10m and PENSTOCK_SIM_SEED=7
 	@$(SCRIPTS)/sim $(ARGS)
 
 gen: ## regenerate internal/gen and web/src/gen from proto/

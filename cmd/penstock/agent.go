@@ -54,6 +54,7 @@ exactly one of the --config flags. The verbs below manage the registered agents 
 }
 
 func runAgent(ctx context.Context, s streams, f agentFlags) error {
+	trimHeap(s.Getenv)
 	log, err := f.logs.logger(s)
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ password printed once; PENSTOCK_ADMIN_PASSWORD sets one instead.`,
 }
 
 func runServer(ctx context.Context, s streams, f serverFlags) error {
+	trimHeap(s.Getenv)
 	if (f.cert == "") != (f.key == "") {
 		return usagef("--tls-cert and --tls-key go together")
 	}

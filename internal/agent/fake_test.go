@@ -61,7 +61,7 @@ type record struct {
 
 func newRecord() *record {
 	return &record{
-		app:   deploy.Application{Ref: deploy.Ref{ID: appID, Name: "web", Kind: "FakeApp", Provider: "p", RepoID: "r", Branch: "main", Path: "web", ConfigFile: "app.pipecd.yaml"}},
+		app:         deploy.Application{Ref: deploy.Ref{ID: appID, Name: "web", Kind: "FakeApp", Provider: "p", RepoID: "r", Branch: "main", Path: "web", ConfigFile: "app.pipecd.yaml"}},
 		incarnation: "i", blobs: map[string][]byte{}, logs: map[string]string{}, answered: map[string]bool{}, wake: map[chan client.Wakeup]bool{},
 	}
 }

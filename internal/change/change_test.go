@@ -11,8 +11,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-type m = map[string]any
-type l = []any
+type (
+	m = map[string]any
+	l = []any
+)
 
 var ecsLike = Options{
 	Keys:      map[string]string{"containers": "name", "**.environment": "name"},

@@ -214,7 +214,7 @@ spec:
 	}
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { w.agentEnd <- a.Run(loop) }()
-	w.onClose(func() { stop(); <-w.agentEnd })
+	w.onClose(func() { stop(); _ = <-w.agentEnd })
 	return nil
 }
 

@@ -121,6 +121,15 @@ type JournalEntry struct {
 	At      time.Time       `json:"at"`
 }
 
+// Notes about a record that was restored from a backup. Their value is the
+// incarnation of the store, a JSON string.
+const (
+	// JournalRestored is left by the control plane: what is live may be ahead of the record.
+	JournalRestored = "restored"
+	// JournalLooked is the answer of the agent that looked before its next write.
+	JournalLooked = "looked"
+)
+
 // JournalObjectPrefix begins the keys of the undo ledger: what the deployment
 // created (or is about to) and what became of it.
 const JournalObjectPrefix = "object/"

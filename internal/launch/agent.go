@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -92,7 +93,9 @@ func ServeAgentAdmin(ctx context.Context, addr string, reg *prometheus.Registry,
 	select {
 	case <-ctx.Done():
 		_ = srv.Close()
-		<-done
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
 		return nil
 	case err := <-done:
 		return err

@@ -36,8 +36,8 @@ func config(t *testing.T) ServerConfig {
 	}
 }
 
-// client speaks one protocol only.
-func client(t *testing.T, conf *tls.Config, set func(*http.Protocols)) *http.Client {
+// httpClient speaks one protocol only.
+func httpClient(t *testing.T, conf *tls.Config, set func(*http.Protocols)) *http.Client {
 	p := new(http.Protocols)
 	set(p)
 	tr := &http.Transport{Protocols: p, TLSClientConfig: conf}
@@ -83,8 +83,8 @@ func TestAServerSpeaksAllProtocolsOnOnePort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := client(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) })
-	two := client(t, nil, func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })
+	one := httpClient(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) })
+	two := httpClient(t, nil, func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })
 	ready(t, one, s.URL)
 	if proto, _ := get(t, one, s.URL+"/healthz"); proto != "HTTP/1.1" {
 		t.Errorf("spoke %s", proto)
@@ -186,11 +186,11 @@ func TestAServerBehindTLS(t *testing.T) {
 	if !strings.HasPrefix(s.URL, "https://127.0.0.1:") {
 		t.Errorf("URL %s", s.URL)
 	}
-	two := client(t, &tls.Config{RootCAs: pool}, func(p *http.Protocols) { p.SetHTTP2(true) })
+	two := httpClient(t, &tls.Config{RootCAs: pool}, func(p *http.Protocols) { p.SetHTTP2(true) })
 	if proto, _ := get(t, two, s.URL+"/healthz"); proto != "HTTP/2.0" {
 		t.Errorf("spoke %s", proto)
 	}
-	one := client(t, &tls.Config{RootCAs: pool}, func(p *http.Protocols) { p.SetHTTP1(true) })
+	one := httpClient(t, &tls.Config{RootCAs: pool}, func(p *http.Protocols) { p.SetHTTP1(true) })
 	if proto, _ := get(t, one, s.URL+"/healthz"); proto != "HTTP/1.1" {
 		t.Errorf("spoke %s", proto)
 	}
@@ -287,7 +287,7 @@ func TestTheAgentsHealth(t *testing.T) {
 	go func() {
 		done <- ServeAgentAdmin(ctx, addr, prometheus.NewRegistry(), func() bool { h := <-healthy; healthy <- h; return h })
 	}()
-	c := client(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) })
+	c := httpClient(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) })
 	status := func(path string) int {
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 			res, err := c.Get("http://" + addr + path)
@@ -327,7 +327,7 @@ func TestErrorsOfTheServerKeepTheirCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	_, err = penstockv1connect.NewProjectServiceClient(client(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) }), s.URL).Login(t.Context(), connect.NewRequest(&penstockv1.LoginRequest{}))
+	_, err = penstockv1connect.NewProjectServiceClient(httpClient(t, nil, func(p *http.Protocols) { p.SetHTTP1(true) }), s.URL).Login(t.Context(), connect.NewRequest(&penstockv1.LoginRequest{}))
 	if connect.CodeOf(err) != connect.CodePermissionDenied || !strings.Contains(err.Error(), "no password login") {
 		t.Errorf("%v", err)
 	}

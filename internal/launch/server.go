@@ -151,9 +151,7 @@ func (s *Server) Close() error {
 	if err != nil {
 		err = s.http.Close()
 	}
-	<-s.ended
-	<-s.ended
-	return errors.Join(err, s.closeData())
+	return errors.Join(err, <-s.ended, <-s.ended, s.closeData())
 }
 
 func (s *Server) closeData() error {

@@ -2,6 +2,7 @@ package localcloud
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -165,7 +166,7 @@ func (g *gate) record(call awswire.Call, err error, note string) {
 		code = "InternalFailure"
 		if e, ok := awserr.As(err); ok {
 			code = e.Code
-		} else if err == context.Canceled || err == context.DeadlineExceeded {
+		} else if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			code = "client gone"
 		}
 	}

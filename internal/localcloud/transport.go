@@ -28,7 +28,7 @@ func (t memoryTransport) RoundTrip(req *http.Request) (resp *http.Response, err 
 	in.RemoteAddr = "127.0.0.1:1"
 	rec := &recorder{header: http.Header{}}
 	defer func() {
-		if p := recover(); p == http.ErrAbortHandler {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a panic carries the value itself
 			resp, err = nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 		} else if p != nil {
 			panic(p)

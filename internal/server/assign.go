@@ -136,7 +136,7 @@ const reservedEvents = 500
 
 // tell logs, behind the transaction, what was left alone.
 func (b *book) tell(what, object string, err error) {
-	b.then(func() { b.s.log.Error(what, "object", object, "error", err) })
+	b.then(func() { b.s.log.Error("left alone", "what", what, "object", object, "error", err) })
 }
 
 // responsible spreads things over live processes without keeping a table: each

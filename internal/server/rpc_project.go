@@ -18,10 +18,10 @@ import (
 
 // projectRecord is a project's settings.
 type projectRecord struct {
-	ID            string `json:"id"`
-	Name          string `json:"name"`
-	AutoRegister  bool   `json:"autoRegister,omitempty"`
-	WebhookSecret string `json:"webhookSecret,omitempty"` // needed in clear to check signatures; never sent
+	ID           string      `json:"id"`
+	Name         string      `json:"name"`
+	AutoRegister bool        `json:"autoRegister,omitempty"`
+	WebhookKey   *webhookKey `json:"webhookKey,omitempty"` // nil: webhooks are refused
 }
 
 // agentRecord is an agent identity.
@@ -40,7 +40,7 @@ func (s *Server) ensureProject(ctx context.Context) error {
 			return err
 		}
 		c := s.opt.Project
-		return keep(tx, store.Projects, c.ID, projectRecord{ID: c.ID, Name: c.Name, AutoRegister: c.AutoRegister, WebhookSecret: c.WebhookSecret}, nil)
+		return keep(tx, store.Projects, c.ID, projectRecord{ID: c.ID, Name: c.Name, AutoRegister: c.AutoRegister, WebhookKey: newWebhookKey(c.WebhookSecret)}, nil)
 	})
 }
 
@@ -98,7 +98,7 @@ func (s *Server) WhoAmI(ctx context.Context, _ *connect.Request[penstockv1.WhoAm
 }
 
 func wireProject(p projectRecord) *penstockv1.Project {
-	return &penstockv1.Project{Id: p.ID, Name: p.Name, AutoRegister: p.AutoRegister, WebhookSecretSet: p.WebhookSecret != ""}
+	return &penstockv1.Project{Id: p.ID, Name: p.Name, AutoRegister: p.AutoRegister, WebhookSecretSet: p.WebhookKey != nil}
 }
 
 // GetProject implements ProjectService.
@@ -125,7 +125,7 @@ func (s *Server) UpdateProject(ctx context.Context, req *connect.Request[penstoc
 			p.AutoRegister = *m.AutoRegister
 		}
 		if m.WebhookSecret != nil {
-			p.WebhookSecret = *m.WebhookSecret
+			p.WebhookKey = newWebhookKey(*m.WebhookSecret)
 		}
 		return keep(tx, store.Projects, id, p, nil)
 	})

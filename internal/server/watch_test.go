@@ -72,7 +72,9 @@ func TestWatchTellsInOrderAndResumes(t *testing.T) {
 			r.Errorf("changes (-want +got):\n%s", diff)
 		}
 		cancel()
-		<-over
+		if err := <-over; connect.CodeOf(err) != connect.CodeCanceled {
+			r.Errorf("the end of a cancelled stream: %v", err)
+		}
 		if _, err := p.report(id, planned(1, plan("d1"))); err != nil { // nobody looks
 			r.Fatal(err)
 		}
@@ -118,7 +120,9 @@ func TestWatchStartsOverWhereACursorIsOfNoUse(t *testing.T) {
 				r.Errorf("%s: %v, want a reset", name, m)
 			}
 			cancel()
-			<-over
+			if err := <-over; connect.CodeOf(err) != connect.CodeCanceled {
+				r.Errorf("%s: %v", name, err)
+			}
 		}
 		err := r.st.Update(r.Context(), "default", func(tx store.Tx) error {
 			events := make([]deploy.Event, watchGap+1)

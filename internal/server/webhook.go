@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -27,7 +26,7 @@ func (s *Server) githubWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 	project := r.PathValue("project")
 	p, err := s.project(r.Context(), project)
-	if err != nil || p.WebhookSecret == "" || !signed(body, r.Header.Get("X-Hub-Signature-256"), p.WebhookSecret) {
+	if err != nil || !signed(body, r.Header.Get("X-Hub-Signature-256"), p.WebhookKey) {
 		s.metrics.webhooks.WithLabelValues("refused").Inc()
 		if err != nil && deploy.CodeOf(err) != deploy.CodeNotFound {
 			s.log.Error("webhook", "error", err)
@@ -69,15 +68,14 @@ func (s *Server) githubWebhook(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(`{"woken":` + itoa(n) + "}\n"))
 }
 
-func signed(body []byte, header, secret string) bool {
+func signed(body []byte, header string, key *webhookKey) bool {
 	given, ok := strings.CutPrefix(header, "sha256=")
-	if !ok {
+	if !ok || key == nil {
 		return false
 	}
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(body)
 	got, err := hex.DecodeString(given)
-	return err == nil && hmac.Equal(got, mac.Sum(nil))
+	want := key.sum(body)
+	return err == nil && want != nil && hmac.Equal(got, want)
 }
 
 // wakeRepositories wakes the process that polls each repository of these URLs and this branch.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 )
 
 func main() {
@@ -77,6 +78,9 @@ func (t *tally) add(u tally) {
 	t.skipped += u.skipped
 }
 
+// simulatorSum begins the line in which the simulator says how much it did: shown even when all is well.
+const simulatorSum = "seeds="
+
 // line is output of a test, or of the package itself when test is empty.
 type line struct{ test, text string }
 
@@ -133,6 +137,9 @@ func (r *report) event(e event) {
 	}
 	switch e.Action {
 	case "output":
+		if strings.HasPrefix(e.Output, simulatorSum) {
+			fmt.Fprint(r.out, e.Output)
+		}
 		p.lines = append(p.lines, line{e.Test, e.Output})
 	case "run":
 		p.open[e.Test] = true

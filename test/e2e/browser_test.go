@@ -138,7 +138,7 @@ func (b browser) dom(page string) string {
 	defer cancel()
 	// Root needs --no-sandbox; the pages are our own and local.
 	cmd := exec.CommandContext(ctx, b.program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--user-data-dir="+b.t.TempDir(), "--timeout=6000", "--dump-dom", page)
+		"--user-data-dir="+b.t.TempDir(), "--virtual-time-budget=6000", "--dump-dom", page)
 	var words bytes.Buffer
 	cmd.Stderr = &words
 	out, err := cmd.Output()

@@ -3,15 +3,19 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"connectrpc.com/connect"
 
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
 )
@@ -151,41 +155,77 @@ func (r *ring) killAtCreate(moment string) (*member, time.Time) {
 	}
 }
 
-// Agents and control plane are killed at random moments of canaries that follow one another. PENSTOCK_CHAOS_KILLS says how
-// often, PENSTOCK_CHAOS_SEED repeats a choice of victims and pauses.
+// Agents and control plane are killed at random moments of canaries that follow one another; every third one is cancelled by
+// a person on its way and goes back. PENSTOCK_CHAOS_KILLS says how often, PENSTOCK_CHAOS_SEED repeats a choice of victims and
+// pauses.
 func TestChaos(t *testing.T) {
-	kills, seed := number(t, "PENSTOCK_CHAOS_KILLS", 12), number(t, "PENSTOCK_CHAOS_SEED", int(time.Now().Unix()))
-	rnd := rand.New(rand.NewPCG(uint64(seed), 7))
-	r := newRing(t, "11s")
-	r.first()
-	began := time.Now()
-	died, canaries := map[string]int{}, 0
-	for done := 0; done < kills; canaries++ {
-		d := r.ship()
-		next := time.Now().Add(pauseOf(rnd))
-		end := time.Now().Add(10 * time.Minute)
-		r.reach(d.Id, "the end of "+r.now(), time.Until(end), func(d *penstockv1.Deployment, _ *penstockv1.Stage) bool {
-			if done < kills && time.Now().After(next) && d.FinishedAt == nil {
-				for _, victim := range victims(rnd, min(2, kills-done)) {
-					r.strike(victim)
-					died[victim]++
-					done++
-				}
-				next = time.Now().Add(pauseOf(rnd))
-			}
-			return d.Display == "SUCCESS"
-		})
-		onlyVersion(t, r.cloud.Router().Addr(r.route.Listener), r.now(), 15*time.Second)
+	seed := number(t, "PENSTOCK_CHAOS_SEED", int(time.Now().Unix()))
+	c := &chaos{ring: newRing(t, "11s"), rnd: rand.New(rand.NewPCG(uint64(seed), 7)), kills: number(t, "PENSTOCK_CHAOS_KILLS", 12), by: map[string]int{}}
+	c.first()
+	began, live, ends := time.Now(), c.now(), map[string]int{}
+	for i := 0; c.done < c.kills || i < 2; i++ {
+		want := "SUCCESS"
+		if i%3 == 1 {
+			want = "ROLLED_BACK"
+		}
+		d := c.canary(want)
+		ends[d.Display]++
+		if want == "SUCCESS" {
+			live = c.now()
+		}
+		onlyVersion(t, c.cloud.Router().Addr(c.route.Listener), live, 15*time.Second)
 	}
-	if twice := r.calls.twice(); len(twice) > 0 {
+	if twice := c.calls.twice(); len(twice) > 0 {
 		t.Errorf("task sets were made twice under the tokens %v", twice)
 	}
-	r.account()
-	total, failed := r.users.sum()
+	c.account()
+	total, failed := c.users.sum()
 	figures(t, map[string]any{
-		"test": "chaos", "seed": seed, "kills": kills, "by": died, "canaries": canaries, "task_sets": len(r.calls.made()), "seconds": int(time.Since(began).Seconds()),
-		"requests": total, "failed": failed,
+		"test": "chaos", "seed": seed, "kills": c.done, "by": c.by, "ends": ends, "task_sets": len(c.calls.made()), "revisions": len(c.revisions()),
+		"seconds": int(time.Since(began).Seconds()), "requests": total, "failed": failed,
 	})
+}
+
+// chaos is a ring in which processes die.
+type chaos struct {
+	*ring
+	rnd   *rand.Rand
+	kills int // wanted
+	done  int
+	by    map[string]int // by process
+}
+
+// canary ships a version and strikes until it has ended as wished. One that is to be rolled back is cancelled in the stage
+// that chance names: the wait, the primary's rollout or the shift of all traffic.
+func (c *chaos) canary(want string) *penstockv1.Deployment {
+	c.t.Helper()
+	d := c.ship()
+	next := time.Now().Add(pauseOf(c.rnd))
+	cancelAt, cancelled := 2+c.rnd.IntN(3), want == "SUCCESS"
+	return c.reach(d.Id, "the end of "+c.now()+" as "+want, 10*time.Minute, func(d *penstockv1.Deployment, running *penstockv1.Stage) bool {
+		if d.FinishedAt != nil {
+			return d.Display == want
+		}
+		if !cancelled && running != nil && slices.Index(d.Stages, running) >= cancelAt {
+			cancelled = c.cancel(d.Id) == nil
+		}
+		if c.done < c.kills && time.Now().After(next) {
+			for _, victim := range victims(c.rnd, min(2, c.kills-c.done)) {
+				c.strike(victim)
+				c.by[victim]++
+				c.done++
+			}
+			next = time.Now().Add(pauseOf(c.rnd))
+		}
+		return false
+	})
+}
+
+func (r *ring) cancel(id string) error {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := r.api.Deployments.CancelDeployment(ctx, connect.NewRequest(&penstockv1.CancelDeploymentRequest{RequestId: "cancel-" + id, DeploymentId: id, Choice: "FORCE"}))
+	return err
 }
 
 // pauseOf is the time between two strikes: short enough to hit a successor that has just begun, long enough for a lease.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 
 	"github.com/penstock-cd/penstock/internal/client"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
@@ -107,7 +108,7 @@ func newRingWith(t *testing.T, o ringOptions) *ring {
 			break
 		}
 		m := &member{name: name, dir: t.TempDir(), conf: kit.Agent{
-			Project: project, ID: made.Msg.Agent.Id, Key: made.Msg.Key, Server: r.server.url, Endpoint: r.calls.endpoint(t, name), Settle: settle,
+			Project: project, ID: made.Msg.Agent.Id, Key: made.Msg.Key, Server: r.server.url, Endpoint: r.calls.endpoint(t, name), Settle: o.settle,
 			Repositories: map[string]string{"apps": remote},
 		}}
 		r.agents[name] = m
@@ -348,6 +349,11 @@ func (r *ring) account() {
 			t.Errorf("task set %s was made and is in no ledger", id)
 		}
 	}
+	for _, arn := range r.revisions() {
+		if ledger[base(arn)] == "" {
+			t.Errorf("task definition %s is there and in no ledger", arn)
+		}
+	}
 	for _, c := range r.cloud.ECS().Dump().Clusters {
 		for _, s := range c.Services {
 			if len(s.TaskSets) != 1 {
@@ -360,6 +366,13 @@ func (r *ring) account() {
 			}
 		}
 	}
+}
+
+// revisions are the task definitions that may be used.
+func (r *ring) revisions() []string {
+	out, err := awsecs.NewFromConfig(r.cloud.AWSConfig()).ListTaskDefinitions(r.t.Context(), &awsecs.ListTaskDefinitionsInput{})
+	must(r.t, err)
+	return out.TaskDefinitionArns
 }
 
 // base is the last part of an ARN.

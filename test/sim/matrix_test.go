@@ -99,6 +99,7 @@ var crashPoints atomic.Int64
 // TestCrashMatrix lets server and agent die at each durable write and at each
 // write to the cloud, before and after it: the end is the same every time.
 func TestCrashMatrix(t *testing.T) {
+	onlySeeds(t)
 	for _, c := range courses() {
 		if !thorough() && c.name != "quick sync and back" && c.name != "first deployment" {
 			continue

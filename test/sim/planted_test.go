@@ -25,6 +25,7 @@ const plantedSeeds = 12
 // TestPlantedFaults: the simulator must be able to see. Each fault is built in
 // on purpose and must be found.
 func TestPlantedFaults(t *testing.T) {
+	onlySeeds(t)
 	faults := map[string]plan{
 		"epoch check left out": {wrap: deafToEpochs},
 		"lease never ends":     {wrap: endlessLease},

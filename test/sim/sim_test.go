@@ -26,9 +26,6 @@ const defaultSeeds = 2
 // thorough reports whether the simulator was asked for: then every crash point
 // and every planted fault is tried, else a part of them.
 func thorough() bool {
-	if replayed() > 0 && os.Getenv("PENSTOCK_SIM_SEEDS") == "" {
-		return false
-	}
 	return os.Getenv("PENSTOCK_SIM_FOR") != "" || os.Getenv("PENSTOCK_SIM_SEEDS") != ""
 }
 
@@ -53,6 +50,14 @@ func replayed() uint64 {
 		return 0
 	}
 	return s
+}
+
+// onlySeeds skips a test when one seed is to be replayed.
+func onlySeeds(t *testing.T) {
+	t.Helper()
+	if replayed() > 0 && os.Getenv("PENSTOCK_SIM_SEEDS") == "" {
+		t.Skip("one seed is replayed")
+	}
 }
 
 // TestSimulator runs worlds drawn from seeds.

@@ -136,7 +136,7 @@ func checkForm(t *testing.T, module, op string, in any, body []byte) {
 		got, err = url.ParseQuery(string(sent))
 		return nil, errors.Join(err, errors.New("captured"))
 	}))
-	invoke(client, op, in)
+	_, _ = invoke(client, op, in) // the answer is an error made up to end the call
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

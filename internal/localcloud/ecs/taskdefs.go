@@ -30,7 +30,8 @@ func (c *ECS) registerTaskDefinition(ctx context.Context, in *awsecs.RegisterTas
 		ContainerDefinitions: withDefaults(in), Cpu: in.Cpu, Memory: in.Memory, NetworkMode: networkMode(in), RequiresCompatibilities: in.RequiresCompatibilities,
 		Compatibilities: compatibilities(in), ExecutionRoleArn: in.ExecutionRoleArn, TaskRoleArn: in.TaskRoleArn, Volumes: orEmpty(in.Volumes),
 		PlacementConstraints: orEmpty(in.PlacementConstraints), EphemeralStorage: in.EphemeralStorage, EnableFaultInjection: in.EnableFaultInjection,
-		InferenceAccelerators: in.InferenceAccelerators, IpcMode: in.IpcMode, PidMode: in.PidMode, ProxyConfiguration: in.ProxyConfiguration,
+		InferenceAccelerators: in.InferenceAccelerators, //nolint:staticcheck // deprecated by AWS, still in definitions that are registered
+		IpcMode:               in.IpcMode, PidMode: in.PidMode, ProxyConfiguration: in.ProxyConfiguration,
 		RuntimePlatform: in.RuntimePlatform, RegisteredAt: aws.Time(c.now()), RegisteredBy: c.caller(ctx),
 	}
 	f.Revisions = append(f.Revisions, rev)

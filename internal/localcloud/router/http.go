@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -52,15 +52,11 @@ func (r *Router) open(arn, addr string) (*port, error) {
 		Handler:           r.Handler(arn),
 		ReadHeaderTimeout: idleTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          log.New(discard{}, "", 0),
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}}
 	r.servers.Go(func() { _ = p.server.Serve(l) })
 	return p, nil
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // decisionKey carries the decision from the handler to the proxy.
 type decisionKey struct{}
@@ -150,7 +146,7 @@ func newProxy(r *Router) (http.Handler, func()) {
 		Transport:      transport,
 		FlushInterval:  -1, // pass streams on as they come
 		BufferPool:     &buffers{},
-		ErrorLog:       log.New(discard{}, "", 0),
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		ModifyResponse: r.modifyResponse,
 		ErrorHandler:   r.failed,
 	}

@@ -249,8 +249,9 @@ func (a *awsCloud) Revision(ctx context.Context, ref string) (*revision, error) 
 func contentOf(t *ecstypes.TaskDefinition) *taskDefinition {
 	return &taskDefinition{
 		Family: t.Family, ContainerDefinitions: t.ContainerDefinitions, Cpu: t.Cpu, Memory: t.Memory, EnableFaultInjection: t.EnableFaultInjection,
-		EphemeralStorage: t.EphemeralStorage, ExecutionRoleArn: t.ExecutionRoleArn, TaskRoleArn: t.TaskRoleArn, InferenceAccelerators: t.InferenceAccelerators,
-		IpcMode: t.IpcMode, PidMode: t.PidMode, NetworkMode: t.NetworkMode, PlacementConstraints: t.PlacementConstraints, ProxyConfiguration: t.ProxyConfiguration,
+		EphemeralStorage: t.EphemeralStorage, ExecutionRoleArn: t.ExecutionRoleArn, TaskRoleArn: t.TaskRoleArn,
+		InferenceAccelerators: t.InferenceAccelerators, //nolint:staticcheck // deprecated by AWS, still in definitions that are live
+		IpcMode:               t.IpcMode, PidMode: t.PidMode, NetworkMode: t.NetworkMode, PlacementConstraints: t.PlacementConstraints, ProxyConfiguration: t.ProxyConfiguration,
 		RequiresCompatibilities: t.RequiresCompatibilities, RuntimePlatform: t.RuntimePlatform, Volumes: t.Volumes,
 	}
 }
