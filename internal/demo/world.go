@@ -214,7 +214,12 @@ spec:
 	}
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { w.agentEnd <- a.Run(loop) }()
-	w.onClose(func() { stop(); _ = <-w.agentEnd })
+	w.onClose(func() {
+		stop()
+		if err := <-w.agentEnd; err != nil {
+			w.opt.Logger.Warn("the agent ended", "error", err)
+		}
+	})
 	return nil
 }
 

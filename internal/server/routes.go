@@ -21,6 +21,9 @@ import (
 // is set here and taken out of what clients send.
 const schemeHeader = "Penstock-Scheme"
 
+// compressFrom is the size from which answers are compressed.
+const compressFrom = 8 << 10
+
 // maxMessage bounds one message: a sealed blob is the largest.
 const maxMessage = 10 << 20
 
@@ -31,6 +34,8 @@ func sortBy[T any, K cmp.Ordered](list []T, key func(T) K) {
 // routes joins everything that is served on the one port.
 func (s *Server) routes() http.Handler {
 	opts := []connect.HandlerOption{
+		// Small answers are not worth a compressor's memory: most are small.
+		connect.WithCompressMinBytes(compressFrom),
 		connect.WithRecover(s.recovered), connect.WithInterceptors(guard{s}), connect.WithReadMaxBytes(maxMessage), connect.WithSendMaxBytes(maxMessage),
 	}
 	api := http.NewServeMux()

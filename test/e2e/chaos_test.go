@@ -27,11 +27,12 @@ const takeover = 15 * time.Second
 func TestSuccessorGoesOn(t *testing.T) {
 	r := newRing(t, "11s")
 	r.first()
-	r.listsBoth()
+	r.listsBoth("")
 	out := map[string]any{"test": "successor"}
 	kills := 0
 	for _, moments := range [][]string{{"canary create", "settle"}, {"wait", "primary create"}} {
 		d := r.ship()
+		r.listsBoth(d.Id)
 		for _, m := range moments {
 			kills++
 			out[m] = r.killHolder(d.Id, m)
@@ -47,8 +48,9 @@ func TestSuccessorGoesOn(t *testing.T) {
 	figures(t, out)
 }
 
-// listsBoth wants both processes on `penstock agent list`.
-func (r *ring) listsBoth() {
+// listsBoth wants both processes on `penstock agent list`, one of which watches the application, and one of which holds the
+// deployment, if there is one.
+func (r *ring) listsBoth(deployment string) {
 	t := r.t
 	t.Helper()
 	await(t, 20*time.Second, "both processes in the list", func() (bool, error) {
@@ -61,25 +63,26 @@ func (r *ring) listsBoth() {
 		var list struct {
 			Agents []struct {
 				Processes []struct {
-					Online       bool
-					Applications []string
+					Online                    bool
+					Applications, Deployments []string
 				}
 			}
 		}
 		if err := json.Unmarshal(text, &list); err != nil {
 			return false, err
 		}
-		online, watched := 0, 0
+		online, watched, held := 0, 0, []string(nil)
 		for _, a := range list.Agents {
 			for _, p := range a.Processes {
 				if p.Online {
 					online++
 				}
 				watched += len(p.Applications)
+				held = append(held, p.Deployments...)
 			}
 		}
-		if online != 2 || watched != 1 {
-			return false, fmt.Errorf("want two processes of which one watches the application: %s", text)
+		if online != 2 || watched != 1 || deployment != "" && !slices.Equal(held, []string{deployment}) {
+			return false, fmt.Errorf("want two processes of which one watches the application and one holds %q: %s", deployment, text)
 		}
 		return true, nil
 	})

@@ -83,17 +83,6 @@ func (p *program) stop() {
 	}
 }
 
-// exit waits for the process to end by itself and gives its exit status.
-func (p *program) exit(within time.Duration) int {
-	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(within):
-		p.t.Fatalf("%s still runs after %s", p.name, within)
-	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
 // await polls until ask gives a value, and fails with the last reason after the time.
 func await[T any](t *testing.T, within time.Duration, what string, ask func() (T, error)) T {
 	t.Helper()
