@@ -99,13 +99,13 @@ func TestUnknownScenario(t *testing.T) {
 func TestCountsBySpan(t *testing.T) {
 	l := &load{buckets: map[int64]count{}}
 	t0 := time.Unix(100, 0)
-	for i := range 20 { // 2 s, two answers a bucket
+	for i := range 40 { // 2 s, two answers a bucket
 		c := newCount()
 		c.Total, c.By["v1"], c.By["v2"] = 2, 1, 1
-		l.buckets[t0.Add(time.Duration(i)*bucket).UnixNano()/int64(bucket)] = c
+		l.buckets[bucketOf(t0.Add(time.Duration(i)*bucket))] = c
 	}
 	got := l.between(t0.Add(500*time.Millisecond), t0.Add(1500*time.Millisecond))
-	if got.Total != 20 || got.share()["v2"] != .5 {
-		t.Errorf("counted %d with share %v, want 20 and one half", got.Total, got.share())
+	if got.Total != 40 || got.share()["v2"] != .5 {
+		t.Errorf("counted %d with share %v, want 40 and one half", got.Total, got.share())
 	}
 }

@@ -38,8 +38,11 @@ func (c count) share() map[string]float64 {
 	return out
 }
 
-// bucket is the grain of the counts.
-const bucket = 100 * time.Millisecond
+// bucket is the grain of the counts and of what they are compared with.
+const bucket = 50 * time.Millisecond
+
+// bucketOf is the bucket of an instant; a span holds the buckets that begin in it.
+func bucketOf(t time.Time) int64 { return t.UnixNano() / int64(bucket) }
 
 // load sends a steady stream of requests and counts the answers in buckets of
 // time, so that any span can be asked for afterwards.
@@ -94,7 +97,7 @@ func (l *load) pace(ctx context.Context, rate int) {
 
 func (l *load) one(ctx context.Context) {
 	version, problem := l.ask(ctx)
-	key := time.Now().UnixNano() / int64(bucket)
+	key := bucketOf(time.Now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c, ok := l.buckets[key]
@@ -144,7 +147,7 @@ func (l *load) between(from, to time.Time) count {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	sum := newCount()
-	for k := from.UnixNano() / int64(bucket); k < to.UnixNano()/int64(bucket); k++ {
+	for k := bucketOf(from); k < bucketOf(to); k++ {
 		if c, ok := l.buckets[k]; ok {
 			sum.add(c)
 		}

@@ -25,11 +25,9 @@ type observer struct {
 	s  []sample
 }
 
-const sampleEvery = 100 * time.Millisecond
-
 // watch samples until the context ends.
 func (o *observer) watch(ctx context.Context) {
-	tick := time.NewTicker(sampleEvery)
+	tick := time.NewTicker(bucket)
 	defer tick.Stop()
 	for {
 		select {
@@ -146,7 +144,7 @@ func (o *observer) expectedBetween(from, to time.Time) map[string]float64 {
 	defer o.mu.Unlock()
 	out, n := map[string]float64{}, 0
 	for _, s := range o.s {
-		if s.at.Before(from) || !s.at.Before(to) {
+		if k := bucketOf(s.at); k < bucketOf(from) || k >= bucketOf(to) {
 			continue
 		}
 		n++
