@@ -129,7 +129,7 @@ func (r *ring) killHolder(id, moment string) float64 {
 	return float64(took.Milliseconds()) / 1000
 }
 
-// killAtCreate kills the agent in the middle of its next call that makes a task set: the call may or may not be carried out.
+// killAtCreate kills the agent in the middle of its next call that makes a task set: it is carried out, and nobody hears of it.
 func (r *ring) killAtCreate(moment string) (*member, time.Time) {
 	r.t.Helper()
 	type death struct {

@@ -425,8 +425,8 @@ func (l *callLog) serve(agent string, w http.ResponseWriter, req *http.Request) 
 		hook(c)
 	}
 	answer := httptest.NewRecorder()
-	// A client that dies takes its connection along; whether its last call is carried out is left to chance, as it is outside.
-	l.cloud.ServeHTTP(answer, req)
+	// What has arrived is carried out, also when the caller is dead by then: the successor has to find it.
+	l.cloud.ServeHTTP(answer, req.WithContext(context.WithoutCancel(req.Context())))
 	c.at = time.Now()
 	if c.op == "CreateTaskSet" && answer.Code == http.StatusOK {
 		var out struct{ TaskSet struct{ ID string } }
