@@ -96,7 +96,7 @@ func (r *repository) visit(name string, d fs.DirEntry, err error) error {
 		}
 		return nil
 	}
-	if !d.Type().IsRegular() {
+	if !d.Type().IsRegular() || name == ".git" { // in a second worktree .git is a file
 		return nil
 	}
 	r.files = append(r.files, name)
