@@ -16,7 +16,7 @@ func newAppCommand(s streams) *cobra.Command {
 	cmd := newGroup("app", "List, register, sync and watch applications", "application", "apps")
 	cmd.AddCommand(
 		newAppListCommand(s), newAppGetCommand(s), newAppAddCommand(s), newAppDiscoverCommand(s), newAppSyncCommand(s),
-		newAppEnableCommand(s, true), newAppEnableCommand(s, false), newAppDeleteCommand(s), newAppLiveCommand(s),
+		newAppEnableCommand(s, true), newAppEnableCommand(s, false), newAppDeleteCommand(s), newAppLiveCommand(s), newAppDriftCommand(s),
 	)
 	return cmd
 }
@@ -139,6 +139,10 @@ func (v *verb) showApp(a *penstockv1.Application) {
 	if h := a.Hold; h != nil {
 		hold = h.Reason.GetText() + "\nsince " + v.s.instant(h.At)
 	}
+	drift := ""
+	if d := a.Drift; d != nil {
+		drift = d.Summary + "\nsince " + v.s.instant(d.At) + "; see penstock app drift " + a.Name
+	}
 	last := a.LastDeploymentDisplay
 	if a.LastDeploymentId != "" {
 		last = strings.TrimSpace(last + " " + a.LastDeploymentId)
@@ -150,7 +154,7 @@ func (v *verb) showApp(a *penstockv1.Application) {
 	v.s.facts("Name", a.Name, "ID", a.Id, "Kind", a.Kind, "Description", a.Description, "Labels", labelText(a.Labels),
 		"Sync", state, "Health", a.Health, "File", a.RepoId+"@"+a.Branch+":"+filePath(a.Path, a.ConfigFile),
 		"Agent", agentText(a), "Provider", a.Provider, "Account", a.Account, "Last good", good, "Git head", commitText(a.Head),
-		"Held", hold, "Running", a.CurrentDeploymentId, "Queue", strings.Join(a.Queue, "\n"), "Last deployment", last,
+		"Held", hold, "Drift", drift, "Running", a.CurrentDeploymentId, "Queue", strings.Join(a.Queue, "\n"), "Last deployment", last,
 		"Problem", a.InvalidDetail, "Registered", v.s.instant(a.RegisteredAt))
 }
 

@@ -253,6 +253,16 @@ func (f *fakeServer) decide(id, stage string, do func(*penstockv1.Deployment, *p
 	return proto.Clone(d).(*penstockv1.Deployment), nil
 }
 
+func (f *fakeServer) GetDrift(_ context.Context, req *connect.Request[penstockv1.GetDriftRequest]) (*connect.Response[penstockv1.GetDriftResponse], error) {
+	if req.Msg.Application != "api" {
+		return answer(&penstockv1.GetDriftResponse{GoodDeploymentId: "d-ok"}, nil)
+	}
+	return answer(&penstockv1.GetDriftResponse{
+		Drift: &penstockv1.Drift{Count: 1, Summary: "1 changed", At: timestamppb.New(testNow.Add(-time.Hour))}, GoodDeploymentId: "d-ok",
+		Text: "~ service.desiredCount: 4 → 2\n", Json: `{"items":[{"path":"service.desiredCount","op":"CHANGED","from":"4","to":"2"}]}`,
+	}, nil)
+}
+
 func (f *fakeServer) CancelDeployment(_ context.Context, req *connect.Request[penstockv1.CancelDeploymentRequest]) (*connect.Response[penstockv1.CancelDeploymentResponse], error) {
 	d, err := f.decide(req.Msg.DeploymentId, "", func(d *penstockv1.Deployment, _ *penstockv1.Stage) {
 		d.Cancel = &penstockv1.Cancel{By: "admin", Note: req.Msg.Note, Choice: req.Msg.Choice}

@@ -201,11 +201,16 @@ func newChangesCommand(s streams) *cobra.Command {
 			fmt.Fprintln(s.Err, "no difference is recorded: the deployment was not planned, or changes nothing")
 			return nil
 		}
-		for line := range strings.SplitSeq(strings.TrimRight(res.Msg.Text, "\n"), "\n") {
-			fmt.Fprintln(s.Out, s.diffLine(plain(line)))
-		}
+		s.diffText(res.Msg.Text)
 		return nil
 	})
+}
+
+// diffText prints the lines of a difference.
+func (s streams) diffText(text string) {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		fmt.Fprintln(s.Out, s.diffLine(plain(line)))
+	}
 }
 
 // diffLine colours a line of a difference by its first character.

@@ -50,6 +50,7 @@ type record struct {
 	breaches    []client.BreachReport
 	verified    []string
 	live        []deploy.LiveState
+	compared    []client.Comparison
 	answered    map[string]bool
 	calls       []string
 	left        int
@@ -317,13 +318,16 @@ func (p *process) GetBlob(_ context.Context, session, digest string) ([]byte, er
 	return p.blobs[digest], p.enter("get blob", session)
 }
 
-func (p *process) ReportLive(_ context.Context, session, _ string, s deploy.LiveState) error {
+func (p *process) ReportLive(_ context.Context, session, _ string, o client.Observation) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.enter("report live", session); err != nil {
 		return err
 	}
-	p.live = append(p.live, s)
+	p.live = append(p.live, o.State)
+	if o.Comparison != nil {
+		p.compared = append(p.compared, *o.Comparison)
+	}
 	return nil
 }
 
@@ -398,7 +402,13 @@ func (w *world) Observe(context.Context, platform.Target) (platform.Live, error)
 }
 
 func (*world) Compare(from, to platform.State) (change.Changes, error) {
-	return change.Diff(map[string]any{"version": from.Live.Versions[0].Version}, map[string]any{"version": to.Desired.Versions[0].Version}, change.Options{}), nil
+	version := func(s platform.State) map[string]any {
+		if s.Desired != nil {
+			return map[string]any{"version": s.Desired.Versions[0].Version}
+		}
+		return map[string]any{"version": s.Live.Versions[0].Version}
+	}
+	return change.Diff(version(from), version(to), change.Options{}), nil
 }
 
 func (*world) Plan(in platform.PlanInput) (platform.PlanPart, error) {

@@ -42,7 +42,7 @@ type BlobLink interface {
 
 // LiveLink takes observations.
 type LiveLink interface {
-	ReportLive(ctx context.Context, session, application string, s deploy.LiveState) error
+	ReportLive(ctx context.Context, session, application string, o client.Observation) error
 }
 
 // Link is the whole connection to the control plane; *client.Link is one.

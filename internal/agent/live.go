@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/penstock-cd/penstock/internal/client"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 )
@@ -36,6 +38,8 @@ type liveReporter struct {
 	// Of the reporter's own goroutine.
 	loaded   string // commit that desired was rendered from
 	desired  platform.Desired
+	rule     driftRule // of the same commit
+	drift    driftWatch
 	sent     []byte
 	sentAt   time.Time
 	failures int
@@ -148,30 +152,34 @@ func (r *liveReporter) once(app deploy.Application) {
 			state.Health = deploy.HealthOf(state.Resources)
 		}
 	}
-	r.report(app, state, err == nil)
+	r.report(app, client.Observation{State: state, Comparison: r.compare(app, live, err)}, err == nil)
 }
 
 // resendAfter is how old a report of an unchanged state may become: while a
-// deployment runs somebody looks at its age.
-func resendAfter(busy bool) time.Duration {
-	if busy {
+// deployment runs somebody looks at its age, and the server starts a deployment
+// against a drift when it hears of it behind the window.
+func resendAfter(app deploy.Application, c *client.Comparison) time.Duration {
+	switch {
+	case app.Current != "":
 		return resendBusyEvery
+	case c != nil && c.Count > 0 && c.Deploys:
+		return resendDriftEvery
 	}
 	return resendLiveEvery
 }
 
-func (r *liveReporter) report(app deploy.Application, state deploy.LiveState, observed bool) {
-	busy := app.Current != ""
+func (r *liveReporter) report(app deploy.Application, o client.Observation, observed bool) {
+	state := o.State
 	if over := len(state.Resources) - maxResources; over > 0 {
 		state.Resources, state.Truncated = state.Resources[:maxResources], state.Truncated+over
 	}
 	state.At = time.Time{}
-	key, err := json.Marshal(state)
+	key, err := json.Marshal(client.Observation{State: state, Comparison: o.Comparison})
 	if err != nil {
 		r.log.Error("encode live state", "error", err)
 		return
 	}
-	if bytes.Equal(key, r.sent) && time.Since(r.sentAt) < resendAfter(busy) {
+	if bytes.Equal(key, r.sent) && time.Since(r.sentAt) < resendAfter(app, o.Comparison) {
 		if observed {
 			r.a.met.observed.WithLabelValues("same").Inc()
 		}
@@ -181,9 +189,10 @@ func (r *liveReporter) report(app deploy.Application, state deploy.LiveState, ob
 		r.a.met.observed.WithLabelValues("changed").Inc()
 	}
 	state.At = time.Now().UTC()
+	o.State = state
 	ctx, cancel := context.WithTimeout(r.ctx, callLimit)
 	defer cancel()
-	if err := r.a.link.ReportLive(ctx, r.a.gate.sessionID(), app.ID, state); err != nil {
+	if err := r.a.link.ReportLive(ctx, r.a.gate.sessionID(), app.ID, o); err != nil {
 		r.a.linkFailed("report live", err)
 		r.log.Debug("live state could not be reported", "error", err)
 		return
@@ -194,8 +203,9 @@ func (r *liveReporter) report(app deploy.Application, state deploy.LiveState, ob
 // errNothingYet says that git declares nothing that could be observed.
 var errNothingYet = errors.New("nothing is declared yet")
 
-// observe looks at what the newest usable commit declares: the head, or the
-// last good state when the head's files cannot be used.
+// observe looks at what the running commit declares; while a deployment is at
+// work, or when nothing good is known, at what the head declares. Where the one
+// cannot be used the other is taken.
 func (r *liveReporter) observe(app deploy.Application) (live platform.Live, err error) {
 	p, err := r.a.platform(app.Kind)
 	if err != nil {
@@ -205,22 +215,26 @@ func (r *liveReporter) observe(app deploy.Application) (live platform.Live, err 
 	if err != nil {
 		return live, err
 	}
-	var shas []string
-	if app.Head.Hash != "" {
-		shas = append(shas, app.Head.Hash)
-	}
-	if app.LastGood != nil && app.LastGood.Commit.Hash != "" {
-		shas = append(shas, app.LastGood.Commit.Hash)
+	shas := []string{app.Head.Hash}
+	if good := app.LastGood; good != nil {
+		shas = append(shas, good.Commit.Hash)
+		if app.Current == "" {
+			slices.Reverse(shas)
+		}
 	}
 	err = errNothingYet
 	for _, sha := range shas {
+		if sha == "" {
+			continue
+		}
 		if sha == r.loaded {
 			err = nil
 			break
 		}
+		var file *application
 		var d platform.Desired
-		if _, d, _, _, err = r.a.desired(r.ctx, app.Ref, sha, p, prov.Config); err == nil {
-			r.loaded, r.desired = sha, d
+		if file, d, _, _, err = r.a.desired(r.ctx, app.Ref, sha, p, prov.Config); err == nil {
+			r.loaded, r.desired, r.rule = sha, d, driftRule{Enabled: !file.Trigger.OnOutOfSync.Disabled, Window: file.Trigger.OnOutOfSync.MinWindow}
 			break
 		}
 	}

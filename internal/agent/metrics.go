@@ -11,6 +11,7 @@ type metrics struct {
 	polls     *prometheus.CounterVec // result: same, moved, error
 	guards    *prometheus.CounterVec // result: fine, breach, error, doubtful
 	observed  *prometheus.CounterVec // result: same, changed, error
+	compared  *prometheus.CounterVec // result: same, drift, error
 	blocked   prometheus.Counter
 	between   prometheus.Histogram
 }
@@ -25,6 +26,7 @@ func newMetrics(reg prometheus.Registerer, leaseAge func() float64) *metrics {
 		polls:     counter("git_polls_total", "Questions to git hosts where a branch is.", "result"),
 		guards:    counter("guard_runs_total", "Looks of the guard.", "result"),
 		observed:  counter("observations_total", "Observations of applications.", "result"),
+		compared:  counter("comparisons_total", "Comparisons of what is live with what is declared.", "result"),
 		blocked: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "penstock_agent_writes_blocked_total", Help: "Steps that had to wait because the lease did not cover them.",
 		}),
@@ -34,6 +36,6 @@ func newMetrics(reg prometheus.Registerer, leaseAge func() float64) *metrics {
 		}),
 	}
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "penstock_agent_lease_age_seconds", Help: "Time since the lease was renewed."}, leaseAge)
-	reg.MustRegister(m.steps, m.apiErrors, m.polls, m.guards, m.observed, m.blocked, m.between, age)
+	reg.MustRegister(m.steps, m.apiErrors, m.polls, m.guards, m.observed, m.compared, m.blocked, m.between, age)
 	return m
 }

@@ -35,6 +35,8 @@ const (
 	resendLiveEvery = 5 * time.Minute
 	// resendBusyEvery is the same while a deployment of the application runs.
 	resendBusyEvery = 15 * time.Second
+	// resendDriftEvery is the same while a drift waits for its deployment.
+	resendDriftEvery = time.Minute
 	// liveAtOnce is how many applications are observed at the same time.
 	liveAtOnce = 4
 )

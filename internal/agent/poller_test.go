@@ -376,3 +376,47 @@ func TestLiveStateIsReportedWhenItChanges(t *testing.T) {
 func openMirror(m *gitmem.Mirror) func(ctx context.Context, r spec.Repository) (Repo, error) {
 	return func(context.Context, spec.Repository) (Repo, error) { return m, nil }
 }
+
+// What is live is compared with what was deployed, not with a head that is ahead of it, and told when two looks agree.
+func TestDriftIsToldWhenTwoLooksAgree(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		b.commit(map[string]string{"web/version": "v2"})
+		d := b.until("the deployment", time.Minute, finished)
+		if d.Status != deploy.StatusSuccess {
+			t.Fatalf("ended %s: %s", d.Status, d.Reason)
+		}
+		time.Sleep(2 * time.Minute)
+		last := func() (c client.Comparison, n int) {
+			b.rec.set(func() {
+				if n = len(b.rec.compared); n > 0 {
+					c = b.rec.compared[n-1]
+				}
+			})
+			return c, n
+		}
+		if c, n := last(); n == 0 || c.Count != 0 || c.Good != d.ID {
+			t.Fatalf("after the deployment: %d comparisons, the last one %+v", n, c)
+		}
+		b.world.locked(func() { b.world.version = "v9" })
+		time.Sleep(35 * time.Second)
+		if c, _ := last(); c.Count != 0 {
+			t.Errorf("one look was believed: %+v", c)
+		}
+		time.Sleep(35 * time.Second)
+		c, n := last()
+		if c.Count != 1 || c.Summary == "" || c.Blob == "" || c.Digest == "" || c.Good != d.ID {
+			t.Errorf("two looks were not: %+v", c)
+		}
+		time.Sleep(3 * time.Minute)
+		if _, now := last(); now != n {
+			t.Errorf("the same drift was told %d times more", now-n)
+		}
+		b.world.locked(func() { b.world.version = "v2" })
+		time.Sleep(40 * time.Second)
+		if c, _ := last(); c.Count != 0 {
+			t.Errorf("it is told although it is gone: %+v", c)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"connectrpc.com/connect"
@@ -427,9 +428,34 @@ func (l *Link) GetBlob(ctx context.Context, session, digest string) ([]byte, err
 	return res.Msg.Data, nil
 }
 
+// Observation is what was seen of an application.
+type Observation struct {
+	State deploy.LiveState
+	// Comparison is nil when nothing was compared.
+	Comparison *Comparison
+}
+
+// Comparison is what is live beside what the last good deployment declared.
+type Comparison struct {
+	Good, Last string        // last good deployment, and newest of any result, when it was compared
+	Count      int           // differing fields; 0 is in sync, then the next three are empty
+	Digest     string        // of the masked differences
+	Summary    string        // of the same, for people
+	Blob       string        // that holds them
+	Deploys    bool          // trigger.onOutOfSync permits a deployment against it,
+	MinWindow  time.Duration // this long behind the last good one
+}
+
 // ReportLive stores one observation of an application.
-func (l *Link) ReportLive(ctx context.Context, session, application string, s deploy.LiveState) error {
-	_, err := l.rpc.ReportLive(ctx, connect.NewRequest(&penstockv1.ReportLiveRequest{SessionId: session, ApplicationId: application, LiveState: wire.LiveState(s)}))
+func (l *Link) ReportLive(ctx context.Context, session, application string, o Observation) error {
+	req := &penstockv1.ReportLiveRequest{SessionId: session, ApplicationId: application, LiveState: wire.LiveState(o.State)}
+	if c := o.Comparison; c != nil {
+		req.Comparison = &penstockv1.Comparison{
+			GoodDeploymentId: c.Good, LastDeploymentId: c.Last, Count: int32(min(c.Count, math.MaxInt32)), Digest: c.Digest, Summary: c.Summary,
+			Blob: c.Blob, Deploys: c.Deploys, MinWindow: durationpb.New(c.MinWindow),
+		}
+	}
+	_, err := l.rpc.ReportLive(ctx, connect.NewRequest(req))
 	return linkError("report live state", err)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/penstock-cd/penstock/internal/client"
@@ -203,8 +204,13 @@ func typeName(v any) string {
 func TestLiveStateAndJournalAreSent(t *testing.T) {
 	s, l := link(t)
 	live := deploy.LiveState{Digest: "x", Health: deploy.HealthHealthy, Resources: []deploy.Resource{{ID: "r", Kind: "Task"}}}
-	if err := l.ReportLive(t.Context(), "s", "a", live); err != nil {
+	compared := client.Comparison{Good: "d1", Last: "d2", Count: 2, Digest: "x", Summary: "2 changed", Blob: "b", Deploys: true, MinWindow: time.Minute}
+	if err := l.ReportLive(t.Context(), "s", "a", client.Observation{State: live, Comparison: &compared}); err != nil {
 		t.Fatal(err)
+	}
+	want := &penstockv1.Comparison{GoodDeploymentId: "d1", LastDeploymentId: "d2", Count: 2, Digest: "x", Summary: "2 changed", Blob: "b", Deploys: true, MinWindow: durationpb.New(time.Minute)}
+	if got := s.last.(*penstockv1.ReportLiveRequest).Comparison; !proto.Equal(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
 	}
 	if diff := cmp.Diff(live, wire.LiveStateFromWire(s.last.(*penstockv1.ReportLiveRequest).LiveState)); diff != "" {
 		t.Error(diff)

@@ -59,6 +59,25 @@ type Hold struct {
 	At            time.Time `json:"at"`
 }
 
+// Drift is what is live otherwise than the last good deployment declared it:
+// somebody else changed it. It is compared while no deployment is at work.
+type Drift struct {
+	// ID names the observation: the event that first saw the difference. It
+	// stays as long as the difference does, also behind a deployment that did
+	// not mend it, so that no difference is deployed against twice.
+	ID      string    `json:"id"`
+	Digest  string    `json:"digest"`         // of the masked differences
+	Count   int       `json:"count"`          // differing fields, from 1
+	Summary string    `json:"summary"`        // for people, masked
+	Blob    string    `json:"blob,omitempty"` // the masked differences, from what is declared to what is live
+	At      time.Time `json:"at"`             // when it was first seen
+	// Stale says that a deployment has ended since: whether it still differs
+	// is not known before the next observation.
+	Stale bool `json:"stale,omitempty"`
+	// Tried is the deployment that the drift started, if it did.
+	Tried string `json:"tried,omitempty"`
+}
+
 // SyncState says how git and the live system compare.
 type SyncState string
 
@@ -88,6 +107,7 @@ type Application struct {
 	LastID       string         `json:"lastId,omitempty"`     // newest deployment of any result
 	LastDisplay  string         `json:"lastDisplay,omitempty"`
 	Invalid      *InvalidConfig `json:"invalid,omitempty"` // the file at head cannot be used
+	Drift        *Drift         `json:"drift,omitempty"`   // nil: none was seen
 	Seq          int64          `json:"seq"`               // events applied
 	Parked       string         `json:"parked,omitempty"`  // type of an unknown event, see Deployment.Parked
 }
@@ -106,15 +126,18 @@ type InvalidConfig struct {
 	At     time.Time `json:"at"`
 }
 
-// Sync derives the sync state that lists show. Drift is reported beside it by
-// the agent; here only what the record itself knows is said.
+// Drifted reports whether what is live is known to differ from what the last
+// good deployment declared.
+func (a Application) Drifted() bool { return a.Drift != nil && !a.Drift.Stale }
+
+// Sync derives the sync state that lists show.
 func (a Application) Sync() SyncState {
 	switch {
 	case a.Invalid != nil:
 		return SyncInvalid
 	case a.Current != "" || len(a.Queue) > 0:
 		return SyncDeploying
-	case a.Hold != nil:
+	case a.Hold != nil || a.Drifted():
 		return SyncOutOfSync
 	case a.LastGood == nil:
 		return SyncUnknown

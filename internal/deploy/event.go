@@ -72,6 +72,8 @@ const (
 	EvAppAdmitted   EventType = "APP_ADMITTED"
 	EvAppEnded      EventType = "APP_DEPLOYMENT_ENDED"
 	EvAppReleased   EventType = "APP_RELEASED"
+	EvAppDrifted    EventType = "APP_DRIFTED"
+	EvAppInSync     EventType = "APP_IN_SYNC"
 )
 
 // Events of agent and project streams; they are folded by the store's views,
@@ -201,6 +203,15 @@ type AppEndedData struct {
 	Good         *Good  `json:"good,omitempty"` // the new last good state
 	Hold         *Hold  `json:"hold,omitempty"` // the application is held
 	Account      string `json:"account,omitempty"`
+}
+
+// DriftData is the data of EvAppDrifted.
+type DriftData struct {
+	ID      string `json:"id"`
+	Digest  string `json:"digest"`
+	Count   int    `json:"count"`
+	Summary string `json:"summary"`
+	Blob    string `json:"blob,omitempty"`
 }
 
 // NewEvent builds an event without id, actor and cause, which the caller of

@@ -50,6 +50,7 @@ func (r Reason) String() string {
 const (
 	ReasonUserCommand       = "USER_COMMAND"          // a person asked
 	ReasonCommit            = "COMMIT"                // args: commit
+	ReasonDrift             = "DRIFT"                 // args: count, summary: what is live was changed by somebody else
 	ReasonNoPipeline        = "NO_PIPELINE"           // quick sync: no pipeline in the file
 	ReasonAlwaysPipeline    = "ALWAYS_USE_PIPELINE"   // pipeline: planner.alwaysUsePipeline
 	ReasonFirstDeployment   = "FIRST_DEPLOYMENT"      // quick sync: nothing is live yet

@@ -115,6 +115,10 @@ func DecideApp(a deploy.Application, in AppInput, now time.Time) ([]deploy.Event
 		return one(deploy.EvAppAdmitted, deploy.Reason{}, deploy.QueueData{DeploymentID: q.ID, Trigger: q.Trigger, Commit: q.Commit})
 	case Ended:
 		return decideEnded(a, in.Deployment, now)
+	case Drifted:
+		return decideDrifted(a, in, now)
+	case InSync:
+		return decideInSync(a, in, now)
 	}
 	return nil, deploy.Errorf(deploy.CodeInternal, "unknown input %T", in)
 }
@@ -239,6 +243,8 @@ var appAppliers = map[deploy.EventType]func(*deploy.Application, deploy.Event) e
 	deploy.EvAppAdmitted: withApp(applyAppAdmitted),
 	deploy.EvAppEnded:    withApp(applyEnded),
 	deploy.EvAppReleased: withApp(func(a *deploy.Application, _ deploy.Event, _ struct{}) { a.Hold = nil }),
+	deploy.EvAppDrifted:  withApp(applyDrifted),
+	deploy.EvAppInSync:   withApp(func(a *deploy.Application, _ deploy.Event, _ struct{}) { a.Drift = nil }),
 }
 
 func withApp[T any](f func(*deploy.Application, deploy.Event, T)) func(*deploy.Application, deploy.Event) error {
@@ -255,6 +261,9 @@ func withApp[T any](f func(*deploy.Application, deploy.Event, T)) func(*deploy.A
 func applyQueued(a *deploy.Application, _ deploy.Event, d deploy.QueueData) {
 	a.Queue = append(a.Queue, deploy.Queued{ID: d.DeploymentID, Trigger: d.Trigger, Commit: d.Commit})
 	a.LastID, a.LastDisplay = d.DeploymentID, string(deploy.StatusPending)
+	if d.Trigger == deploy.OnOutOfSync {
+		changeDrift(a, func(drift *deploy.Drift) { drift.Tried = d.DeploymentID })
+	}
 }
 
 func applyAppAdmitted(a *deploy.Application, _ deploy.Event, d deploy.QueueData) {
@@ -272,6 +281,7 @@ func applyEnded(a *deploy.Application, _ deploy.Event, d deploy.AppEndedData) {
 	if a.LastID == d.DeploymentID || a.LastID == "" {
 		a.LastID, a.LastDisplay = d.DeploymentID, deploy.Display(d.Status, d.End)
 	}
+	changeDrift(a, func(drift *deploy.Drift) { drift.Stale = true })
 	if d.Good != nil {
 		a.LastGood, a.Hold = d.Good, nil
 		a.Account = d.Account

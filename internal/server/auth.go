@@ -100,6 +100,7 @@ var rights = map[string]policy.Right{
 	penstockv1connect.DeploymentServiceSkipStageProcedure:                   policy.DeploymentSkip,
 	penstockv1connect.DeploymentServiceRetryDeploymentProcedure:             policy.DeploymentRetry,
 	penstockv1connect.DeploymentServiceReadStageLogProcedure:                policy.DeploymentRead,
+	penstockv1connect.ApplicationServiceGetDriftProcedure:                   policy.ApplicationRead,
 	penstockv1connect.DeploymentServiceGetChangesProcedure:                  policy.DeploymentRead,
 	penstockv1connect.ProjectServiceLogoutProcedure:                         policy.ProjectRead,
 	penstockv1connect.ProjectServiceWhoAmIProcedure:                         policy.ProjectRead,

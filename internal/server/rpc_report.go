@@ -422,5 +422,10 @@ func (s *Server) ReportLive(ctx context.Context, req *connect.Request[penstockv1
 		return nil, err
 	}
 	s.hub.publishSide(sideChange{project: p.Project, kind: "application", id: m.ApplicationId, typ: "LIVE", app: m.ApplicationId})
+	if m.Comparison != nil {
+		if err := s.compared(ctx, m); err != nil {
+			return nil, err
+		}
+	}
 	return connect.NewResponse(&penstockv1.ReportLiveResponse{}), nil
 }

@@ -321,8 +321,8 @@ func (r *appReader) trigger(o *Object) {
 	drift := o.Object("onOutOfSync")
 	drift.Bool("disabled", &t.OnOutOfSync.Disabled)
 	drift.DurationOr("minWindow", &t.OnOutOfSync.MinWindow, DefaultOutOfSyncWindow)
-	if !t.OnOutOfSync.Disabled {
-		drift.Warn("disabled", "", "deploying on drift is not active in this version; drift does not start a deployment")
+	if t.OnOutOfSync.MinWindow < 0 {
+		drift.Fail("minWindow", "for example 5m", "must not be negative")
 	}
 	t.OnChain.Disabled = true
 	chain := o.Object("onChain")

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -98,7 +99,16 @@ func Application(a deploy.Application) *penstockv1.Application {
 	if a.Invalid != nil {
 		m.InvalidDetail = a.Invalid.Detail
 	}
+	m.Drift = Drift(a)
 	return m
+}
+
+// Drift renders the known drift of an application; none is absent.
+func Drift(a deploy.Application) *penstockv1.Drift {
+	if !a.Drifted() {
+		return nil
+	}
+	return &penstockv1.Drift{Count: int32(min(a.Drift.Count, math.MaxInt32)), Summary: a.Drift.Summary, At: Time(a.Drift.At)}
 }
 
 // Deployment renders a deployment.

@@ -106,6 +106,7 @@ func readable(v string) string {
 var sentences = map[string]string{
 	deploy.ReasonUserCommand:       "asked for[ by {by}]",
 	deploy.ReasonCommit:            "the commit touches {path}",
+	deploy.ReasonDrift:             "somebody else changed what is live: {summary}",
 	deploy.ReasonNoPipeline:        "quick sync: the file has no pipeline",
 	deploy.ReasonAlwaysPipeline:    "pipeline: planner.alwaysUsePipeline is set",
 	deploy.ReasonFirstDeployment:   "quick sync: nothing is live yet",

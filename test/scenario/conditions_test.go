@@ -99,6 +99,17 @@ func deploymentHolds(d deploy.Deployment, args []string) error {
 	return nil
 }
 
+// driftText is the drift of an application as scripts compare it.
+func driftText(a deploy.Application) string {
+	switch {
+	case a.Drift == nil:
+		return "none"
+	case a.Drift.Stale:
+		return "stale"
+	}
+	return a.Drift.Summary
+}
+
 func (s *script) applicationHolds(name string, args []string) error {
 	a, ok := s.w.App(name)
 	if args[0] == "absent" {
@@ -132,6 +143,11 @@ func (s *script) applicationHolds(name string, args []string) error {
 	case "queue":
 		if strconv.Itoa(len(a.Queue)) != args[1] {
 			return fmt.Errorf("%d are queued", len(a.Queue))
+		}
+		return nil
+	case "drift":
+		if got := driftText(a); !strings.Contains(got, strings.Join(args[1:], " ")) {
+			return fmt.Errorf("drift is %s", got)
 		}
 		return nil
 	case "held", "free":

@@ -15,13 +15,13 @@
 //	! WORD COMMAND                  the command must be refused, and WORD be in the error
 //	kill|stop|start|cut|mend PROCESS; cut takes silent
 //	server stop|start|restart [DOWNTIME]
-//	cloud fail WORDS | mend | weights APP P/C
+//	cloud fail WORDS | mend | weights APP P/C | size APP N | stuck APP N (the size comes back behind every write)
 //	repo fail KIND | mend [ID]
-//	aws behave IMAGE K=V ... | weights P/C | drift …
+//	aws behave IMAGE K=V ... | weights P/C
 //	rest                            waits a minute and checks what every run left
 //
 // Conditions: APP#N DISPLAY [reason=CODE failed=CODE end=END strategy=S detail~TEXT];
 // APP#N at STAGE; APP#N stage ID STATUS; APP count N; APP live TEXT; APP gone,
-// held, free, invalid, valid, absent; APP sync STATE; aws weights P/C; aws sets APP
+// held, free, invalid, valid, absent; APP sync STATE; APP drift none, stale or WORDS; aws weights P/C; aws sets APP
 // TEXT; aws failures N.
 package scenario

@@ -199,6 +199,13 @@ func (s *script) cloud(args []string) error {
 		s.w.Cloud.Fail(platform.Retryable(errors.New("ThrottlingException: rate exceeded"), 2*time.Second))
 	case "mend":
 		s.w.Cloud.Fail(nil)
+	case "size", "stuck":
+		n := number(args[2], 0)
+		edit := func() { s.w.Cloud.Edit(args[1], func(x *fake.Service) { x.Size = n }) }
+		if args[0] == "stuck" {
+			s.w.InterceptCloud(nil, func(fake.Write) { edit() })
+		}
+		edit()
 	case "weights":
 		var p, c int
 		if _, err := fmt.Sscanf(args[2], "%d/%d", &p, &c); err != nil {

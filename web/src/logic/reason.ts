@@ -17,6 +17,7 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   NO_PIPELINE: [says(msg`quick sync, because the file has no pipeline`)],
   ALWAYS_USE_PIPELINE: [says(msg`pipeline, because planner.alwaysUsePipeline is set`)],
   FIRST_DEPLOYMENT: [says(msg`quick sync, because nothing is live yet`)],
+  DRIFT: [says(msg({ message: "somebody else changed what is live: {summary}" }), "summary")],
   VERSION_CHANGE: [says(msg({ message: "pipeline, because the version changes from {from} to {to}" }), "from", "to")],
   CHANGES: [
     says(msg({ message: "pipeline, because {count} things change: {summary}" }), "count", "summary"),

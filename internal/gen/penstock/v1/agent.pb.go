@@ -2301,6 +2301,8 @@ type ReportLiveRequest struct {
 	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	ApplicationId string                 `protobuf:"bytes,2,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
 	LiveState     *LiveState             `protobuf:"bytes,3,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
+	// Absent when it was not compared.
+	Comparison    *Comparison `protobuf:"bytes,4,opt,name=comparison,proto3" json:"comparison,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2356,6 +2358,119 @@ func (x *ReportLiveRequest) GetLiveState() *LiveState {
 	return nil
 }
 
+func (x *ReportLiveRequest) GetComparison() *Comparison {
+	if x != nil {
+		return x.Comparison
+	}
+	return nil
+}
+
+// Comparison is what is live beside what the last good deployment declared.
+type Comparison struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last good deployment, and newest of any result, when it was compared: a
+	// comparison that a deployment has overtaken is dropped.
+	GoodDeploymentId string `protobuf:"bytes,1,opt,name=good_deployment_id,json=goodDeploymentId,proto3" json:"good_deployment_id,omitempty"`
+	LastDeploymentId string `protobuf:"bytes,2,opt,name=last_deployment_id,json=lastDeploymentId,proto3" json:"last_deployment_id,omitempty"`
+	// Number of differing fields; 0 is in sync, then the next three are empty.
+	Count   int32  `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Digest  string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	Summary string `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
+	// Blob of the masked differences.
+	Blob string `protobuf:"bytes,6,opt,name=blob,proto3" json:"blob,omitempty"`
+	// trigger.onOutOfSync of the application's file.
+	Deploys       bool                 `protobuf:"varint,7,opt,name=deploys,proto3" json:"deploys,omitempty"`
+	MinWindow     *durationpb.Duration `protobuf:"bytes,8,opt,name=min_window,json=minWindow,proto3" json:"min_window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Comparison) Reset() {
+	*x = Comparison{}
+	mi := &file_penstock_v1_agent_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Comparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Comparison) ProtoMessage() {}
+
+func (x *Comparison) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_agent_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
+func (*Comparison) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Comparison) GetGoodDeploymentId() string {
+	if x != nil {
+		return x.GoodDeploymentId
+	}
+	return ""
+}
+
+func (x *Comparison) GetLastDeploymentId() string {
+	if x != nil {
+		return x.LastDeploymentId
+	}
+	return ""
+}
+
+func (x *Comparison) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Comparison) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *Comparison) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *Comparison) GetBlob() string {
+	if x != nil {
+		return x.Blob
+	}
+	return ""
+}
+
+func (x *Comparison) GetDeploys() bool {
+	if x != nil {
+		return x.Deploys
+	}
+	return false
+}
+
+func (x *Comparison) GetMinWindow() *durationpb.Duration {
+	if x != nil {
+		return x.MinWindow
+	}
+	return nil
+}
+
 type ReportLiveResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2364,7 +2479,7 @@ type ReportLiveResponse struct {
 
 func (x *ReportLiveResponse) Reset() {
 	*x = ReportLiveResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[36]
+	mi := &file_penstock_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2491,7 @@ func (x *ReportLiveResponse) String() string {
 func (*ReportLiveResponse) ProtoMessage() {}
 
 func (x *ReportLiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[36]
+	mi := &file_penstock_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2504,7 @@ func (x *ReportLiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLiveResponse.ProtoReflect.Descriptor instead.
 func (*ReportLiveResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 var File_penstock_v1_agent_proto protoreflect.FileDescriptor
@@ -2585,13 +2700,27 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\"%\n" +
 	"\x0fGetBlobResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x90\x01\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\xc9\x01\n" +
 	"\x11ReportLiveRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12%\n" +
 	"\x0eapplication_id\x18\x02 \x01(\tR\rapplicationId\x125\n" +
 	"\n" +
-	"live_state\x18\x03 \x01(\v2\x16.penstock.v1.LiveStateR\tliveState\"\x14\n" +
+	"live_state\x18\x03 \x01(\v2\x16.penstock.v1.LiveStateR\tliveState\x127\n" +
+	"\n" +
+	"comparison\x18\x04 \x01(\v2\x17.penstock.v1.ComparisonR\n" +
+	"comparison\"\x98\x02\n" +
+	"\n" +
+	"Comparison\x12,\n" +
+	"\x12good_deployment_id\x18\x01 \x01(\tR\x10goodDeploymentId\x12,\n" +
+	"\x12last_deployment_id\x18\x02 \x01(\tR\x10lastDeploymentId\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x05R\x05count\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x18\n" +
+	"\asummary\x18\x05 \x01(\tR\asummary\x12\x12\n" +
+	"\x04blob\x18\x06 \x01(\tR\x04blob\x12\x18\n" +
+	"\adeploys\x18\a \x01(\bR\adeploys\x128\n" +
+	"\n" +
+	"min_window\x18\b \x01(\v2\x19.google.protobuf.DurationR\tminWindow\"\x14\n" +
 	"\x12ReportLiveResponse2\xad\a\n" +
 	"\fAgentService\x12>\n" +
 	"\x05Hello\x12\x19.penstock.v1.HelloRequest\x1a\x1a.penstock.v1.HelloResponse\x12>\n" +
@@ -2625,7 +2754,7 @@ func file_penstock_v1_agent_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_agent_proto_rawDescData
 }
 
-var file_penstock_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_penstock_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_penstock_v1_agent_proto_goTypes = []any{
 	(*HelloRequest)(nil),          // 0: penstock.v1.HelloRequest
 	(*StageInfo)(nil),             // 1: penstock.v1.StageInfo
@@ -2663,72 +2792,75 @@ var file_penstock_v1_agent_proto_goTypes = []any{
 	(*GetBlobRequest)(nil),        // 33: penstock.v1.GetBlobRequest
 	(*GetBlobResponse)(nil),       // 34: penstock.v1.GetBlobResponse
 	(*ReportLiveRequest)(nil),     // 35: penstock.v1.ReportLiveRequest
-	(*ReportLiveResponse)(nil),    // 36: penstock.v1.ReportLiveResponse
-	nil,                           // 37: penstock.v1.Candidate.LabelsEntry
-	(*Repository)(nil),            // 38: penstock.v1.Repository
-	(*Provider)(nil),              // 39: penstock.v1.Provider
-	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 41: google.protobuf.Timestamp
-	(*Commit)(nil),                // 42: penstock.v1.Commit
-	(*DiscoveredApplication)(nil), // 43: penstock.v1.DiscoveredApplication
-	(*LiveState)(nil),             // 44: penstock.v1.LiveState
+	(*Comparison)(nil),            // 36: penstock.v1.Comparison
+	(*ReportLiveResponse)(nil),    // 37: penstock.v1.ReportLiveResponse
+	nil,                           // 38: penstock.v1.Candidate.LabelsEntry
+	(*Repository)(nil),            // 39: penstock.v1.Repository
+	(*Provider)(nil),              // 40: penstock.v1.Provider
+	(*durationpb.Duration)(nil),   // 41: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
+	(*Commit)(nil),                // 43: penstock.v1.Commit
+	(*DiscoveredApplication)(nil), // 44: penstock.v1.DiscoveredApplication
+	(*LiveState)(nil),             // 45: penstock.v1.LiveState
 }
 var file_penstock_v1_agent_proto_depIdxs = []int32{
-	38, // 0: penstock.v1.HelloRequest.repositories:type_name -> penstock.v1.Repository
-	39, // 1: penstock.v1.HelloRequest.providers:type_name -> penstock.v1.Provider
+	39, // 0: penstock.v1.HelloRequest.repositories:type_name -> penstock.v1.Repository
+	40, // 1: penstock.v1.HelloRequest.providers:type_name -> penstock.v1.Provider
 	1,  // 2: penstock.v1.HelloRequest.stages:type_name -> penstock.v1.StageInfo
-	40, // 3: penstock.v1.HelloResponse.lease:type_name -> google.protobuf.Duration
-	40, // 4: penstock.v1.HelloResponse.renew_every:type_name -> google.protobuf.Duration
-	41, // 5: penstock.v1.HelloResponse.server_time:type_name -> google.protobuf.Timestamp
-	40, // 6: penstock.v1.RenewResponse.lease:type_name -> google.protobuf.Duration
+	41, // 3: penstock.v1.HelloResponse.lease:type_name -> google.protobuf.Duration
+	41, // 4: penstock.v1.HelloResponse.renew_every:type_name -> google.protobuf.Duration
+	42, // 5: penstock.v1.HelloResponse.server_time:type_name -> google.protobuf.Timestamp
+	41, // 6: penstock.v1.RenewResponse.lease:type_name -> google.protobuf.Duration
 	12, // 7: penstock.v1.GetWorkResponse.applications:type_name -> penstock.v1.WatchedApplication
 	13, // 8: penstock.v1.GetWorkResponse.assignments:type_name -> penstock.v1.Assignment
 	15, // 9: penstock.v1.GetWorkResponse.questions:type_name -> penstock.v1.Question
 	11, // 10: penstock.v1.GetWorkResponse.repositories:type_name -> penstock.v1.RepositoryWork
 	14, // 11: penstock.v1.Assignment.journal:type_name -> penstock.v1.JournalEntry
-	40, // 12: penstock.v1.Assignment.write_after:type_name -> google.protobuf.Duration
-	41, // 13: penstock.v1.Question.deadline:type_name -> google.protobuf.Timestamp
-	42, // 14: penstock.v1.ReportHeadRequest.commit:type_name -> penstock.v1.Commit
+	41, // 12: penstock.v1.Assignment.write_after:type_name -> google.protobuf.Duration
+	42, // 13: penstock.v1.Question.deadline:type_name -> google.protobuf.Timestamp
+	43, // 14: penstock.v1.ReportHeadRequest.commit:type_name -> penstock.v1.Commit
 	17, // 15: penstock.v1.ReportHeadRequest.candidates:type_name -> penstock.v1.Candidate
-	37, // 16: penstock.v1.Candidate.labels:type_name -> penstock.v1.Candidate.LabelsEntry
-	43, // 17: penstock.v1.ReportFilesRequest.files:type_name -> penstock.v1.DiscoveredApplication
+	38, // 16: penstock.v1.Candidate.labels:type_name -> penstock.v1.Candidate.LabelsEntry
+	44, // 17: penstock.v1.ReportFilesRequest.files:type_name -> penstock.v1.DiscoveredApplication
 	22, // 18: penstock.v1.ReportRequest.planned:type_name -> penstock.v1.PlanReport
 	23, // 19: penstock.v1.ReportRequest.plan_failed:type_name -> penstock.v1.PlanFailedReport
 	24, // 20: penstock.v1.ReportRequest.step:type_name -> penstock.v1.StepReport
 	25, // 21: penstock.v1.ReportRequest.breach:type_name -> penstock.v1.BreachReport
 	14, // 22: penstock.v1.PutJournalRequest.entries:type_name -> penstock.v1.JournalEntry
-	44, // 23: penstock.v1.ReportLiveRequest.live_state:type_name -> penstock.v1.LiveState
-	0,  // 24: penstock.v1.AgentService.Hello:input_type -> penstock.v1.HelloRequest
-	3,  // 25: penstock.v1.AgentService.Renew:input_type -> penstock.v1.RenewRequest
-	5,  // 26: penstock.v1.AgentService.Leave:input_type -> penstock.v1.LeaveRequest
-	7,  // 27: penstock.v1.AgentService.Wait:input_type -> penstock.v1.WaitRequest
-	9,  // 28: penstock.v1.AgentService.GetWork:input_type -> penstock.v1.GetWorkRequest
-	16, // 29: penstock.v1.AgentService.ReportHead:input_type -> penstock.v1.ReportHeadRequest
-	19, // 30: penstock.v1.AgentService.ReportFiles:input_type -> penstock.v1.ReportFilesRequest
-	21, // 31: penstock.v1.AgentService.Report:input_type -> penstock.v1.ReportRequest
-	27, // 32: penstock.v1.AgentService.PutJournal:input_type -> penstock.v1.PutJournalRequest
-	29, // 33: penstock.v1.AgentService.AppendLog:input_type -> penstock.v1.AppendLogRequest
-	31, // 34: penstock.v1.AgentService.PutBlob:input_type -> penstock.v1.PutBlobRequest
-	33, // 35: penstock.v1.AgentService.GetBlob:input_type -> penstock.v1.GetBlobRequest
-	35, // 36: penstock.v1.AgentService.ReportLive:input_type -> penstock.v1.ReportLiveRequest
-	2,  // 37: penstock.v1.AgentService.Hello:output_type -> penstock.v1.HelloResponse
-	4,  // 38: penstock.v1.AgentService.Renew:output_type -> penstock.v1.RenewResponse
-	6,  // 39: penstock.v1.AgentService.Leave:output_type -> penstock.v1.LeaveResponse
-	8,  // 40: penstock.v1.AgentService.Wait:output_type -> penstock.v1.WaitResponse
-	10, // 41: penstock.v1.AgentService.GetWork:output_type -> penstock.v1.GetWorkResponse
-	18, // 42: penstock.v1.AgentService.ReportHead:output_type -> penstock.v1.ReportHeadResponse
-	20, // 43: penstock.v1.AgentService.ReportFiles:output_type -> penstock.v1.ReportFilesResponse
-	26, // 44: penstock.v1.AgentService.Report:output_type -> penstock.v1.ReportResponse
-	28, // 45: penstock.v1.AgentService.PutJournal:output_type -> penstock.v1.PutJournalResponse
-	30, // 46: penstock.v1.AgentService.AppendLog:output_type -> penstock.v1.AppendLogResponse
-	32, // 47: penstock.v1.AgentService.PutBlob:output_type -> penstock.v1.PutBlobResponse
-	34, // 48: penstock.v1.AgentService.GetBlob:output_type -> penstock.v1.GetBlobResponse
-	36, // 49: penstock.v1.AgentService.ReportLive:output_type -> penstock.v1.ReportLiveResponse
-	37, // [37:50] is the sub-list for method output_type
-	24, // [24:37] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	45, // 23: penstock.v1.ReportLiveRequest.live_state:type_name -> penstock.v1.LiveState
+	36, // 24: penstock.v1.ReportLiveRequest.comparison:type_name -> penstock.v1.Comparison
+	41, // 25: penstock.v1.Comparison.min_window:type_name -> google.protobuf.Duration
+	0,  // 26: penstock.v1.AgentService.Hello:input_type -> penstock.v1.HelloRequest
+	3,  // 27: penstock.v1.AgentService.Renew:input_type -> penstock.v1.RenewRequest
+	5,  // 28: penstock.v1.AgentService.Leave:input_type -> penstock.v1.LeaveRequest
+	7,  // 29: penstock.v1.AgentService.Wait:input_type -> penstock.v1.WaitRequest
+	9,  // 30: penstock.v1.AgentService.GetWork:input_type -> penstock.v1.GetWorkRequest
+	16, // 31: penstock.v1.AgentService.ReportHead:input_type -> penstock.v1.ReportHeadRequest
+	19, // 32: penstock.v1.AgentService.ReportFiles:input_type -> penstock.v1.ReportFilesRequest
+	21, // 33: penstock.v1.AgentService.Report:input_type -> penstock.v1.ReportRequest
+	27, // 34: penstock.v1.AgentService.PutJournal:input_type -> penstock.v1.PutJournalRequest
+	29, // 35: penstock.v1.AgentService.AppendLog:input_type -> penstock.v1.AppendLogRequest
+	31, // 36: penstock.v1.AgentService.PutBlob:input_type -> penstock.v1.PutBlobRequest
+	33, // 37: penstock.v1.AgentService.GetBlob:input_type -> penstock.v1.GetBlobRequest
+	35, // 38: penstock.v1.AgentService.ReportLive:input_type -> penstock.v1.ReportLiveRequest
+	2,  // 39: penstock.v1.AgentService.Hello:output_type -> penstock.v1.HelloResponse
+	4,  // 40: penstock.v1.AgentService.Renew:output_type -> penstock.v1.RenewResponse
+	6,  // 41: penstock.v1.AgentService.Leave:output_type -> penstock.v1.LeaveResponse
+	8,  // 42: penstock.v1.AgentService.Wait:output_type -> penstock.v1.WaitResponse
+	10, // 43: penstock.v1.AgentService.GetWork:output_type -> penstock.v1.GetWorkResponse
+	18, // 44: penstock.v1.AgentService.ReportHead:output_type -> penstock.v1.ReportHeadResponse
+	20, // 45: penstock.v1.AgentService.ReportFiles:output_type -> penstock.v1.ReportFilesResponse
+	26, // 46: penstock.v1.AgentService.Report:output_type -> penstock.v1.ReportResponse
+	28, // 47: penstock.v1.AgentService.PutJournal:output_type -> penstock.v1.PutJournalResponse
+	30, // 48: penstock.v1.AgentService.AppendLog:output_type -> penstock.v1.AppendLogResponse
+	32, // 49: penstock.v1.AgentService.PutBlob:output_type -> penstock.v1.PutBlobResponse
+	34, // 50: penstock.v1.AgentService.GetBlob:output_type -> penstock.v1.GetBlobResponse
+	37, // 51: penstock.v1.AgentService.ReportLive:output_type -> penstock.v1.ReportLiveResponse
+	39, // [39:52] is the sub-list for method output_type
+	26, // [26:39] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_agent_proto_init() }
@@ -2751,7 +2883,7 @@ func file_penstock_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_agent_proto_rawDesc), len(file_penstock_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

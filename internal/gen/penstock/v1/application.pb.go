@@ -55,10 +55,12 @@ type Application struct {
 	Account       string                 `protobuf:"bytes,24,opt,name=account,proto3" json:"account,omitempty"`
 	LiveAt        *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=live_at,json=liveAt,proto3" json:"live_at,omitempty"`
 	// The agent process that holds it, empty when no agent is there.
-	AgentName     string `protobuf:"bytes,26,opt,name=agent_name,json=agentName,proto3" json:"agent_name,omitempty"`
-	AgentOnline   bool   `protobuf:"varint,27,opt,name=agent_online,json=agentOnline,proto3" json:"agent_online,omitempty"`
-	ProjectId     string `protobuf:"bytes,28,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
-	RemoteUrl     string `protobuf:"bytes,29,opt,name=remote_url,json=remoteUrl,proto3" json:"remote_url,omitempty"`
+	AgentName   string `protobuf:"bytes,26,opt,name=agent_name,json=agentName,proto3" json:"agent_name,omitempty"`
+	AgentOnline bool   `protobuf:"varint,27,opt,name=agent_online,json=agentOnline,proto3" json:"agent_online,omitempty"`
+	ProjectId   string `protobuf:"bytes,28,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	RemoteUrl   string `protobuf:"bytes,29,opt,name=remote_url,json=remoteUrl,proto3" json:"remote_url,omitempty"`
+	// What is live differs from what the last good deployment declared.
+	Drift         *Drift `protobuf:"bytes,50,opt,name=drift,proto3" json:"drift,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,6 +298,77 @@ func (x *Application) GetRemoteUrl() string {
 	return ""
 }
 
+func (x *Application) GetDrift() *Drift {
+	if x != nil {
+		return x.Drift
+	}
+	return nil
+}
+
+// Drift says that somebody else changed what is live.
+type Drift struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of differing fields.
+	Count int32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// In words, masked.
+	Summary string `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	// When it was first seen.
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Drift) Reset() {
+	*x = Drift{}
+	mi := &file_penstock_v1_application_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Drift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Drift) ProtoMessage() {}
+
+func (x *Drift) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_application_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Drift.ProtoReflect.Descriptor instead.
+func (*Drift) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Drift) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Drift) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *Drift) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // Good is the last state that was declared, reached and verified.
 type Good struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -309,7 +382,7 @@ type Good struct {
 
 func (x *Good) Reset() {
 	*x = Good{}
-	mi := &file_penstock_v1_application_proto_msgTypes[1]
+	mi := &file_penstock_v1_application_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +394,7 @@ func (x *Good) String() string {
 func (*Good) ProtoMessage() {}
 
 func (x *Good) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[1]
+	mi := &file_penstock_v1_application_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +407,7 @@ func (x *Good) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Good.ProtoReflect.Descriptor instead.
 func (*Good) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{1}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Good) GetDeploymentId() string {
@@ -378,7 +451,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_penstock_v1_application_proto_msgTypes[2]
+	mi := &file_penstock_v1_application_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +463,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[2]
+	mi := &file_penstock_v1_application_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +476,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{2}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Hold) GetDeploymentId() string {
@@ -456,7 +529,7 @@ type DiscoveredApplication struct {
 
 func (x *DiscoveredApplication) Reset() {
 	*x = DiscoveredApplication{}
-	mi := &file_penstock_v1_application_proto_msgTypes[3]
+	mi := &file_penstock_v1_application_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +541,7 @@ func (x *DiscoveredApplication) String() string {
 func (*DiscoveredApplication) ProtoMessage() {}
 
 func (x *DiscoveredApplication) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[3]
+	mi := &file_penstock_v1_application_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +554,7 @@ func (x *DiscoveredApplication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoveredApplication.ProtoReflect.Descriptor instead.
 func (*DiscoveredApplication) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{3}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DiscoveredApplication) GetAgentId() string {
@@ -577,7 +650,7 @@ type ListApplicationsRequest struct {
 
 func (x *ListApplicationsRequest) Reset() {
 	*x = ListApplicationsRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[4]
+	mi := &file_penstock_v1_application_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +662,7 @@ func (x *ListApplicationsRequest) String() string {
 func (*ListApplicationsRequest) ProtoMessage() {}
 
 func (x *ListApplicationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[4]
+	mi := &file_penstock_v1_application_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +675,7 @@ func (x *ListApplicationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApplicationsRequest.ProtoReflect.Descriptor instead.
 func (*ListApplicationsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{4}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListApplicationsRequest) GetPage() *PageRequest {
@@ -660,7 +733,7 @@ type ListApplicationsResponse struct {
 
 func (x *ListApplicationsResponse) Reset() {
 	*x = ListApplicationsResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[5]
+	mi := &file_penstock_v1_application_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +745,7 @@ func (x *ListApplicationsResponse) String() string {
 func (*ListApplicationsResponse) ProtoMessage() {}
 
 func (x *ListApplicationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[5]
+	mi := &file_penstock_v1_application_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +758,7 @@ func (x *ListApplicationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApplicationsResponse.ProtoReflect.Descriptor instead.
 func (*ListApplicationsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{5}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListApplicationsResponse) GetApplications() []*Application {
@@ -726,7 +799,7 @@ type GetApplicationRequest struct {
 
 func (x *GetApplicationRequest) Reset() {
 	*x = GetApplicationRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[6]
+	mi := &file_penstock_v1_application_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +811,7 @@ func (x *GetApplicationRequest) String() string {
 func (*GetApplicationRequest) ProtoMessage() {}
 
 func (x *GetApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[6]
+	mi := &file_penstock_v1_application_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +824,7 @@ func (x *GetApplicationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApplicationRequest.ProtoReflect.Descriptor instead.
 func (*GetApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{6}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetApplicationRequest) GetApplication() string {
@@ -771,7 +844,7 @@ type GetApplicationResponse struct {
 
 func (x *GetApplicationResponse) Reset() {
 	*x = GetApplicationResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[7]
+	mi := &file_penstock_v1_application_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +856,7 @@ func (x *GetApplicationResponse) String() string {
 func (*GetApplicationResponse) ProtoMessage() {}
 
 func (x *GetApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[7]
+	mi := &file_penstock_v1_application_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +869,7 @@ func (x *GetApplicationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApplicationResponse.ProtoReflect.Descriptor instead.
 func (*GetApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{7}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetApplicationResponse) GetApplication() *Application {
@@ -831,7 +904,7 @@ type AddApplicationRequest struct {
 
 func (x *AddApplicationRequest) Reset() {
 	*x = AddApplicationRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[8]
+	mi := &file_penstock_v1_application_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +916,7 @@ func (x *AddApplicationRequest) String() string {
 func (*AddApplicationRequest) ProtoMessage() {}
 
 func (x *AddApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[8]
+	mi := &file_penstock_v1_application_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +929,7 @@ func (x *AddApplicationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddApplicationRequest.ProtoReflect.Descriptor instead.
 func (*AddApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{8}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AddApplicationRequest) GetRequestId() string {
@@ -924,7 +997,7 @@ type AddApplicationResponse struct {
 
 func (x *AddApplicationResponse) Reset() {
 	*x = AddApplicationResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[9]
+	mi := &file_penstock_v1_application_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1009,7 @@ func (x *AddApplicationResponse) String() string {
 func (*AddApplicationResponse) ProtoMessage() {}
 
 func (x *AddApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[9]
+	mi := &file_penstock_v1_application_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1022,7 @@ func (x *AddApplicationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddApplicationResponse.ProtoReflect.Descriptor instead.
 func (*AddApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{9}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AddApplicationResponse) GetApplication() *Application {
@@ -970,7 +1043,7 @@ type SetApplicationEnabledRequest struct {
 
 func (x *SetApplicationEnabledRequest) Reset() {
 	*x = SetApplicationEnabledRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[10]
+	mi := &file_penstock_v1_application_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1055,7 @@ func (x *SetApplicationEnabledRequest) String() string {
 func (*SetApplicationEnabledRequest) ProtoMessage() {}
 
 func (x *SetApplicationEnabledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[10]
+	mi := &file_penstock_v1_application_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1068,7 @@ func (x *SetApplicationEnabledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetApplicationEnabledRequest.ProtoReflect.Descriptor instead.
 func (*SetApplicationEnabledRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{10}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetApplicationEnabledRequest) GetRequestId() string {
@@ -1028,7 +1101,7 @@ type SetApplicationEnabledResponse struct {
 
 func (x *SetApplicationEnabledResponse) Reset() {
 	*x = SetApplicationEnabledResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[11]
+	mi := &file_penstock_v1_application_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1113,7 @@ func (x *SetApplicationEnabledResponse) String() string {
 func (*SetApplicationEnabledResponse) ProtoMessage() {}
 
 func (x *SetApplicationEnabledResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[11]
+	mi := &file_penstock_v1_application_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1126,7 @@ func (x *SetApplicationEnabledResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetApplicationEnabledResponse.ProtoReflect.Descriptor instead.
 func (*SetApplicationEnabledResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{11}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SetApplicationEnabledResponse) GetApplication() *Application {
@@ -1073,7 +1146,7 @@ type DeleteApplicationRequest struct {
 
 func (x *DeleteApplicationRequest) Reset() {
 	*x = DeleteApplicationRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[12]
+	mi := &file_penstock_v1_application_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1158,7 @@ func (x *DeleteApplicationRequest) String() string {
 func (*DeleteApplicationRequest) ProtoMessage() {}
 
 func (x *DeleteApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[12]
+	mi := &file_penstock_v1_application_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1171,7 @@ func (x *DeleteApplicationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApplicationRequest.ProtoReflect.Descriptor instead.
 func (*DeleteApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{12}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteApplicationRequest) GetRequestId() string {
@@ -1123,7 +1196,7 @@ type DeleteApplicationResponse struct {
 
 func (x *DeleteApplicationResponse) Reset() {
 	*x = DeleteApplicationResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[13]
+	mi := &file_penstock_v1_application_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1208,7 @@ func (x *DeleteApplicationResponse) String() string {
 func (*DeleteApplicationResponse) ProtoMessage() {}
 
 func (x *DeleteApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[13]
+	mi := &file_penstock_v1_application_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1221,7 @@ func (x *DeleteApplicationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApplicationResponse.ProtoReflect.Descriptor instead.
 func (*DeleteApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{13}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{14}
 }
 
 type SyncApplicationRequest struct {
@@ -1164,7 +1237,7 @@ type SyncApplicationRequest struct {
 
 func (x *SyncApplicationRequest) Reset() {
 	*x = SyncApplicationRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[14]
+	mi := &file_penstock_v1_application_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1249,7 @@ func (x *SyncApplicationRequest) String() string {
 func (*SyncApplicationRequest) ProtoMessage() {}
 
 func (x *SyncApplicationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[14]
+	mi := &file_penstock_v1_application_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1262,7 @@ func (x *SyncApplicationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncApplicationRequest.ProtoReflect.Descriptor instead.
 func (*SyncApplicationRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{14}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SyncApplicationRequest) GetRequestId() string {
@@ -1229,7 +1302,7 @@ type SyncApplicationResponse struct {
 
 func (x *SyncApplicationResponse) Reset() {
 	*x = SyncApplicationResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[15]
+	mi := &file_penstock_v1_application_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1314,7 @@ func (x *SyncApplicationResponse) String() string {
 func (*SyncApplicationResponse) ProtoMessage() {}
 
 func (x *SyncApplicationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[15]
+	mi := &file_penstock_v1_application_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1327,7 @@ func (x *SyncApplicationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncApplicationResponse.ProtoReflect.Descriptor instead.
 func (*SyncApplicationResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{15}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SyncApplicationResponse) GetDeploymentId() string {
@@ -1273,7 +1346,7 @@ type ListDiscoveredApplicationsRequest struct {
 
 func (x *ListDiscoveredApplicationsRequest) Reset() {
 	*x = ListDiscoveredApplicationsRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[16]
+	mi := &file_penstock_v1_application_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1358,7 @@ func (x *ListDiscoveredApplicationsRequest) String() string {
 func (*ListDiscoveredApplicationsRequest) ProtoMessage() {}
 
 func (x *ListDiscoveredApplicationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[16]
+	mi := &file_penstock_v1_application_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1371,7 @@ func (x *ListDiscoveredApplicationsRequest) ProtoReflect() protoreflect.Message 
 
 // Deprecated: Use ListDiscoveredApplicationsRequest.ProtoReflect.Descriptor instead.
 func (*ListDiscoveredApplicationsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{16}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListDiscoveredApplicationsRequest) GetPage() *PageRequest {
@@ -1318,7 +1391,7 @@ type ListDiscoveredApplicationsResponse struct {
 
 func (x *ListDiscoveredApplicationsResponse) Reset() {
 	*x = ListDiscoveredApplicationsResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[17]
+	mi := &file_penstock_v1_application_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1403,7 @@ func (x *ListDiscoveredApplicationsResponse) String() string {
 func (*ListDiscoveredApplicationsResponse) ProtoMessage() {}
 
 func (x *ListDiscoveredApplicationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[17]
+	mi := &file_penstock_v1_application_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1416,7 @@ func (x *ListDiscoveredApplicationsResponse) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use ListDiscoveredApplicationsResponse.ProtoReflect.Descriptor instead.
 func (*ListDiscoveredApplicationsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{17}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListDiscoveredApplicationsResponse) GetApplications() []*DiscoveredApplication {
@@ -1360,6 +1433,124 @@ func (x *ListDiscoveredApplicationsResponse) GetPage() *PageInfo {
 	return nil
 }
 
+type GetDriftRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or name.
+	Application   string `protobuf:"bytes,1,opt,name=application,proto3" json:"application,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDriftRequest) Reset() {
+	*x = GetDriftRequest{}
+	mi := &file_penstock_v1_application_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDriftRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDriftRequest) ProtoMessage() {}
+
+func (x *GetDriftRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_application_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDriftRequest.ProtoReflect.Descriptor instead.
+func (*GetDriftRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetDriftRequest) GetApplication() string {
+	if x != nil {
+		return x.Application
+	}
+	return ""
+}
+
+type GetDriftResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent when no difference is known.
+	Drift *Drift `protobuf:"bytes,1,opt,name=drift,proto3" json:"drift,omitempty"`
+	// Lines beginning with +, - or ~, from what is declared to what is live;
+	// values of the environment are masked.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// JSON of the same.
+	Json string `protobuf:"bytes,3,opt,name=json,proto3" json:"json,omitempty"`
+	// Deployment whose declared state is compared, empty before the first good one.
+	GoodDeploymentId string `protobuf:"bytes,4,opt,name=good_deployment_id,json=goodDeploymentId,proto3" json:"good_deployment_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GetDriftResponse) Reset() {
+	*x = GetDriftResponse{}
+	mi := &file_penstock_v1_application_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDriftResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDriftResponse) ProtoMessage() {}
+
+func (x *GetDriftResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_application_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDriftResponse.ProtoReflect.Descriptor instead.
+func (*GetDriftResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetDriftResponse) GetDrift() *Drift {
+	if x != nil {
+		return x.Drift
+	}
+	return nil
+}
+
+func (x *GetDriftResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *GetDriftResponse) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
+
+func (x *GetDriftResponse) GetGoodDeploymentId() string {
+	if x != nil {
+		return x.GoodDeploymentId
+	}
+	return ""
+}
+
 type GetLiveStateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ApplicationId string                 `protobuf:"bytes,1,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
@@ -1369,7 +1560,7 @@ type GetLiveStateRequest struct {
 
 func (x *GetLiveStateRequest) Reset() {
 	*x = GetLiveStateRequest{}
-	mi := &file_penstock_v1_application_proto_msgTypes[18]
+	mi := &file_penstock_v1_application_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1572,7 @@ func (x *GetLiveStateRequest) String() string {
 func (*GetLiveStateRequest) ProtoMessage() {}
 
 func (x *GetLiveStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[18]
+	mi := &file_penstock_v1_application_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1585,7 @@ func (x *GetLiveStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLiveStateRequest.ProtoReflect.Descriptor instead.
 func (*GetLiveStateRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{18}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetLiveStateRequest) GetApplicationId() string {
@@ -1413,7 +1604,7 @@ type GetLiveStateResponse struct {
 
 func (x *GetLiveStateResponse) Reset() {
 	*x = GetLiveStateResponse{}
-	mi := &file_penstock_v1_application_proto_msgTypes[19]
+	mi := &file_penstock_v1_application_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1616,7 @@ func (x *GetLiveStateResponse) String() string {
 func (*GetLiveStateResponse) ProtoMessage() {}
 
 func (x *GetLiveStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[19]
+	mi := &file_penstock_v1_application_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1629,7 @@ func (x *GetLiveStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLiveStateResponse.ProtoReflect.Descriptor instead.
 func (*GetLiveStateResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{19}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetLiveStateResponse) GetLiveState() *LiveState {
@@ -1463,7 +1654,7 @@ type LiveState struct {
 
 func (x *LiveState) Reset() {
 	*x = LiveState{}
-	mi := &file_penstock_v1_application_proto_msgTypes[20]
+	mi := &file_penstock_v1_application_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1666,7 @@ func (x *LiveState) String() string {
 func (*LiveState) ProtoMessage() {}
 
 func (x *LiveState) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[20]
+	mi := &file_penstock_v1_application_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1679,7 @@ func (x *LiveState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiveState.ProtoReflect.Descriptor instead.
 func (*LiveState) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{20}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LiveState) GetAt() *timestamppb.Timestamp {
@@ -1552,7 +1743,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_penstock_v1_application_proto_msgTypes[21]
+	mi := &file_penstock_v1_application_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1755,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[21]
+	mi := &file_penstock_v1_application_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1768,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{21}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Resource) GetId() string {
@@ -1661,7 +1852,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_penstock_v1_application_proto_msgTypes[22]
+	mi := &file_penstock_v1_application_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +1864,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[22]
+	mi := &file_penstock_v1_application_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +1877,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{22}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Traffic) GetRoute() string {
@@ -1718,7 +1909,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_penstock_v1_application_proto_msgTypes[23]
+	mi := &file_penstock_v1_application_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +1921,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[23]
+	mi := &file_penstock_v1_application_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +1934,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{23}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Share) GetGroup() string {
@@ -1792,7 +1983,7 @@ var File_penstock_v1_application_proto protoreflect.FileDescriptor
 
 const file_penstock_v1_application_proto_rawDesc = "" +
 	"\n" +
-	"\x1dpenstock/v1/application.proto\x12\vpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xb7\b\n" +
+	"\x1dpenstock/v1/application.proto\x12\vpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xe1\b\n" +
 	"\vApplication\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1828,10 +2019,15 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\n" +
 	"project_id\x18\x1c \x01(\tR\tprojectId\x12\x1d\n" +
 	"\n" +
-	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x1a9\n" +
+	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x12(\n" +
+	"\x05drift\x182 \x01(\v2\x12.penstock.v1.DriftR\x05drift\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"c\n" +
+	"\x05Drift\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x05R\x05count\x12\x18\n" +
+	"\asummary\x18\x02 \x01(\tR\asummary\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xb6\x01\n" +
 	"\x04Good\x12#\n" +
 	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\x12+\n" +
 	"\x06commit\x18\x02 \x01(\v2\x13.penstock.v1.CommitR\x06commit\x120\n" +
@@ -1917,7 +2113,14 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\x04page\x18\x01 \x01(\v2\x18.penstock.v1.PageRequestR\x04page\"\x97\x01\n" +
 	"\"ListDiscoveredApplicationsResponse\x12F\n" +
 	"\fapplications\x18\x01 \x03(\v2\".penstock.v1.DiscoveredApplicationR\fapplications\x12)\n" +
-	"\x04page\x18\x02 \x01(\v2\x15.penstock.v1.PageInfoR\x04page\"<\n" +
+	"\x04page\x18\x02 \x01(\v2\x15.penstock.v1.PageInfoR\x04page\"3\n" +
+	"\x0fGetDriftRequest\x12 \n" +
+	"\vapplication\x18\x01 \x01(\tR\vapplication\"\x92\x01\n" +
+	"\x10GetDriftResponse\x12(\n" +
+	"\x05drift\x18\x01 \x01(\v2\x12.penstock.v1.DriftR\x05drift\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
+	"\x04json\x18\x03 \x01(\tR\x04json\x12,\n" +
+	"\x12good_deployment_id\x18\x04 \x01(\tR\x10goodDeploymentId\"<\n" +
 	"\x13GetLiveStateRequest\x12%\n" +
 	"\x0eapplication_id\x18\x01 \x01(\tR\rapplicationId\"M\n" +
 	"\x14GetLiveStateResponse\x125\n" +
@@ -1957,7 +2160,7 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\bversions\x18\x06 \x03(\v2 .penstock.v1.Share.VersionsEntryR\bversions\x1a;\n" +
 	"\rVersionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x012\xc6\x06\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x012\x94\a\n" +
 	"\x12ApplicationService\x12d\n" +
 	"\x10ListApplications\x12$.penstock.v1.ListApplicationsRequest\x1a%.penstock.v1.ListApplicationsResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\x0eGetApplication\x12\".penstock.v1.GetApplicationRequest\x1a#.penstock.v1.GetApplicationResponse\"\x03\x90\x02\x01\x12Y\n" +
@@ -1965,7 +2168,8 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\x15SetApplicationEnabled\x12).penstock.v1.SetApplicationEnabledRequest\x1a*.penstock.v1.SetApplicationEnabledResponse\x12b\n" +
 	"\x11DeleteApplication\x12%.penstock.v1.DeleteApplicationRequest\x1a&.penstock.v1.DeleteApplicationResponse\x12\\\n" +
 	"\x0fSyncApplication\x12#.penstock.v1.SyncApplicationRequest\x1a$.penstock.v1.SyncApplicationResponse\x12\x82\x01\n" +
-	"\x1aListDiscoveredApplications\x12..penstock.v1.ListDiscoveredApplicationsRequest\x1a/.penstock.v1.ListDiscoveredApplicationsResponse\"\x03\x90\x02\x01\x12X\n" +
+	"\x1aListDiscoveredApplications\x12..penstock.v1.ListDiscoveredApplicationsRequest\x1a/.penstock.v1.ListDiscoveredApplicationsResponse\"\x03\x90\x02\x01\x12L\n" +
+	"\bGetDrift\x12\x1c.penstock.v1.GetDriftRequest\x1a\x1d.penstock.v1.GetDriftResponse\"\x03\x90\x02\x01\x12X\n" +
 	"\fGetLiveState\x12 .penstock.v1.GetLiveStateRequest\x1a!.penstock.v1.GetLiveStateResponse\"\x03\x90\x02\x01B\xb5\x01\n" +
 	"\x0fcom.penstock.v1B\x10ApplicationProtoP\x01ZCgithub.com/penstock-cd/penstock/internal/gen/penstock/v1;penstockv1\xa2\x02\x03PXX\xaa\x02\vPenstock.V1\xca\x02\vPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\fPenstock::V1b\x06proto3"
 
@@ -1981,97 +2185,105 @@ func file_penstock_v1_application_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_application_proto_rawDescData
 }
 
-var file_penstock_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_penstock_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_penstock_v1_application_proto_goTypes = []any{
 	(*Application)(nil),                        // 0: penstock.v1.Application
-	(*Good)(nil),                               // 1: penstock.v1.Good
-	(*Hold)(nil),                               // 2: penstock.v1.Hold
-	(*DiscoveredApplication)(nil),              // 3: penstock.v1.DiscoveredApplication
-	(*ListApplicationsRequest)(nil),            // 4: penstock.v1.ListApplicationsRequest
-	(*ListApplicationsResponse)(nil),           // 5: penstock.v1.ListApplicationsResponse
-	(*GetApplicationRequest)(nil),              // 6: penstock.v1.GetApplicationRequest
-	(*GetApplicationResponse)(nil),             // 7: penstock.v1.GetApplicationResponse
-	(*AddApplicationRequest)(nil),              // 8: penstock.v1.AddApplicationRequest
-	(*AddApplicationResponse)(nil),             // 9: penstock.v1.AddApplicationResponse
-	(*SetApplicationEnabledRequest)(nil),       // 10: penstock.v1.SetApplicationEnabledRequest
-	(*SetApplicationEnabledResponse)(nil),      // 11: penstock.v1.SetApplicationEnabledResponse
-	(*DeleteApplicationRequest)(nil),           // 12: penstock.v1.DeleteApplicationRequest
-	(*DeleteApplicationResponse)(nil),          // 13: penstock.v1.DeleteApplicationResponse
-	(*SyncApplicationRequest)(nil),             // 14: penstock.v1.SyncApplicationRequest
-	(*SyncApplicationResponse)(nil),            // 15: penstock.v1.SyncApplicationResponse
-	(*ListDiscoveredApplicationsRequest)(nil),  // 16: penstock.v1.ListDiscoveredApplicationsRequest
-	(*ListDiscoveredApplicationsResponse)(nil), // 17: penstock.v1.ListDiscoveredApplicationsResponse
-	(*GetLiveStateRequest)(nil),                // 18: penstock.v1.GetLiveStateRequest
-	(*GetLiveStateResponse)(nil),               // 19: penstock.v1.GetLiveStateResponse
-	(*LiveState)(nil),                          // 20: penstock.v1.LiveState
-	(*Resource)(nil),                           // 21: penstock.v1.Resource
-	(*Traffic)(nil),                            // 22: penstock.v1.Traffic
-	(*Share)(nil),                              // 23: penstock.v1.Share
-	nil,                                        // 24: penstock.v1.Application.LabelsEntry
-	nil,                                        // 25: penstock.v1.DiscoveredApplication.LabelsEntry
-	nil,                                        // 26: penstock.v1.ListApplicationsRequest.LabelsEntry
-	nil,                                        // 27: penstock.v1.Resource.FieldsEntry
-	nil,                                        // 28: penstock.v1.Share.VersionsEntry
-	(*Commit)(nil),                             // 29: penstock.v1.Commit
-	(*timestamppb.Timestamp)(nil),              // 30: google.protobuf.Timestamp
-	(*Version)(nil),                            // 31: penstock.v1.Version
-	(*Reason)(nil),                             // 32: penstock.v1.Reason
-	(*PageRequest)(nil),                        // 33: penstock.v1.PageRequest
-	(*PageInfo)(nil),                           // 34: penstock.v1.PageInfo
+	(*Drift)(nil),                              // 1: penstock.v1.Drift
+	(*Good)(nil),                               // 2: penstock.v1.Good
+	(*Hold)(nil),                               // 3: penstock.v1.Hold
+	(*DiscoveredApplication)(nil),              // 4: penstock.v1.DiscoveredApplication
+	(*ListApplicationsRequest)(nil),            // 5: penstock.v1.ListApplicationsRequest
+	(*ListApplicationsResponse)(nil),           // 6: penstock.v1.ListApplicationsResponse
+	(*GetApplicationRequest)(nil),              // 7: penstock.v1.GetApplicationRequest
+	(*GetApplicationResponse)(nil),             // 8: penstock.v1.GetApplicationResponse
+	(*AddApplicationRequest)(nil),              // 9: penstock.v1.AddApplicationRequest
+	(*AddApplicationResponse)(nil),             // 10: penstock.v1.AddApplicationResponse
+	(*SetApplicationEnabledRequest)(nil),       // 11: penstock.v1.SetApplicationEnabledRequest
+	(*SetApplicationEnabledResponse)(nil),      // 12: penstock.v1.SetApplicationEnabledResponse
+	(*DeleteApplicationRequest)(nil),           // 13: penstock.v1.DeleteApplicationRequest
+	(*DeleteApplicationResponse)(nil),          // 14: penstock.v1.DeleteApplicationResponse
+	(*SyncApplicationRequest)(nil),             // 15: penstock.v1.SyncApplicationRequest
+	(*SyncApplicationResponse)(nil),            // 16: penstock.v1.SyncApplicationResponse
+	(*ListDiscoveredApplicationsRequest)(nil),  // 17: penstock.v1.ListDiscoveredApplicationsRequest
+	(*ListDiscoveredApplicationsResponse)(nil), // 18: penstock.v1.ListDiscoveredApplicationsResponse
+	(*GetDriftRequest)(nil),                    // 19: penstock.v1.GetDriftRequest
+	(*GetDriftResponse)(nil),                   // 20: penstock.v1.GetDriftResponse
+	(*GetLiveStateRequest)(nil),                // 21: penstock.v1.GetLiveStateRequest
+	(*GetLiveStateResponse)(nil),               // 22: penstock.v1.GetLiveStateResponse
+	(*LiveState)(nil),                          // 23: penstock.v1.LiveState
+	(*Resource)(nil),                           // 24: penstock.v1.Resource
+	(*Traffic)(nil),                            // 25: penstock.v1.Traffic
+	(*Share)(nil),                              // 26: penstock.v1.Share
+	nil,                                        // 27: penstock.v1.Application.LabelsEntry
+	nil,                                        // 28: penstock.v1.DiscoveredApplication.LabelsEntry
+	nil,                                        // 29: penstock.v1.ListApplicationsRequest.LabelsEntry
+	nil,                                        // 30: penstock.v1.Resource.FieldsEntry
+	nil,                                        // 31: penstock.v1.Share.VersionsEntry
+	(*Commit)(nil),                             // 32: penstock.v1.Commit
+	(*timestamppb.Timestamp)(nil),              // 33: google.protobuf.Timestamp
+	(*Version)(nil),                            // 34: penstock.v1.Version
+	(*Reason)(nil),                             // 35: penstock.v1.Reason
+	(*PageRequest)(nil),                        // 36: penstock.v1.PageRequest
+	(*PageInfo)(nil),                           // 37: penstock.v1.PageInfo
 }
 var file_penstock_v1_application_proto_depIdxs = []int32{
-	24, // 0: penstock.v1.Application.labels:type_name -> penstock.v1.Application.LabelsEntry
-	1,  // 1: penstock.v1.Application.last_good:type_name -> penstock.v1.Good
-	2,  // 2: penstock.v1.Application.hold:type_name -> penstock.v1.Hold
-	29, // 3: penstock.v1.Application.head:type_name -> penstock.v1.Commit
-	30, // 4: penstock.v1.Application.registered_at:type_name -> google.protobuf.Timestamp
-	30, // 5: penstock.v1.Application.live_at:type_name -> google.protobuf.Timestamp
-	29, // 6: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
-	31, // 7: penstock.v1.Good.versions:type_name -> penstock.v1.Version
-	30, // 8: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
-	29, // 9: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
-	32, // 10: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
-	30, // 11: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
-	25, // 12: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
-	33, // 13: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
-	26, // 14: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
-	0,  // 15: penstock.v1.ListApplicationsResponse.applications:type_name -> penstock.v1.Application
-	34, // 16: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
-	0,  // 17: penstock.v1.GetApplicationResponse.application:type_name -> penstock.v1.Application
-	0,  // 18: penstock.v1.AddApplicationResponse.application:type_name -> penstock.v1.Application
-	0,  // 19: penstock.v1.SetApplicationEnabledResponse.application:type_name -> penstock.v1.Application
-	33, // 20: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
-	3,  // 21: penstock.v1.ListDiscoveredApplicationsResponse.applications:type_name -> penstock.v1.DiscoveredApplication
-	34, // 22: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
-	20, // 23: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
-	30, // 24: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
-	21, // 25: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
-	22, // 26: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
-	27, // 27: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
-	30, // 28: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
-	23, // 29: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
-	28, // 30: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
-	4,  // 31: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
-	6,  // 32: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
-	8,  // 33: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
-	10, // 34: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
-	12, // 35: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
-	14, // 36: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
-	16, // 37: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
-	18, // 38: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
-	5,  // 39: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
-	7,  // 40: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
-	9,  // 41: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
-	11, // 42: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
-	13, // 43: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
-	15, // 44: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
-	17, // 45: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
-	19, // 46: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
-	39, // [39:47] is the sub-list for method output_type
-	31, // [31:39] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	27, // 0: penstock.v1.Application.labels:type_name -> penstock.v1.Application.LabelsEntry
+	2,  // 1: penstock.v1.Application.last_good:type_name -> penstock.v1.Good
+	3,  // 2: penstock.v1.Application.hold:type_name -> penstock.v1.Hold
+	32, // 3: penstock.v1.Application.head:type_name -> penstock.v1.Commit
+	33, // 4: penstock.v1.Application.registered_at:type_name -> google.protobuf.Timestamp
+	33, // 5: penstock.v1.Application.live_at:type_name -> google.protobuf.Timestamp
+	1,  // 6: penstock.v1.Application.drift:type_name -> penstock.v1.Drift
+	33, // 7: penstock.v1.Drift.at:type_name -> google.protobuf.Timestamp
+	32, // 8: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
+	34, // 9: penstock.v1.Good.versions:type_name -> penstock.v1.Version
+	33, // 10: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
+	32, // 11: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
+	35, // 12: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
+	33, // 13: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
+	28, // 14: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
+	36, // 15: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	29, // 16: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
+	0,  // 17: penstock.v1.ListApplicationsResponse.applications:type_name -> penstock.v1.Application
+	37, // 18: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	0,  // 19: penstock.v1.GetApplicationResponse.application:type_name -> penstock.v1.Application
+	0,  // 20: penstock.v1.AddApplicationResponse.application:type_name -> penstock.v1.Application
+	0,  // 21: penstock.v1.SetApplicationEnabledResponse.application:type_name -> penstock.v1.Application
+	36, // 22: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	4,  // 23: penstock.v1.ListDiscoveredApplicationsResponse.applications:type_name -> penstock.v1.DiscoveredApplication
+	37, // 24: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	1,  // 25: penstock.v1.GetDriftResponse.drift:type_name -> penstock.v1.Drift
+	23, // 26: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
+	33, // 27: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
+	24, // 28: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
+	25, // 29: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
+	30, // 30: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
+	33, // 31: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
+	26, // 32: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
+	31, // 33: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
+	5,  // 34: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
+	7,  // 35: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
+	9,  // 36: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
+	11, // 37: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
+	13, // 38: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
+	15, // 39: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
+	17, // 40: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
+	19, // 41: penstock.v1.ApplicationService.GetDrift:input_type -> penstock.v1.GetDriftRequest
+	21, // 42: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
+	6,  // 43: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
+	8,  // 44: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
+	10, // 45: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
+	12, // 46: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
+	14, // 47: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
+	16, // 48: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
+	18, // 49: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
+	20, // 50: penstock.v1.ApplicationService.GetDrift:output_type -> penstock.v1.GetDriftResponse
+	22, // 51: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
+	43, // [43:52] is the sub-list for method output_type
+	34, // [34:43] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_application_proto_init() }
@@ -2086,7 +2298,7 @@ func file_penstock_v1_application_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_application_proto_rawDesc), len(file_penstock_v1_application_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

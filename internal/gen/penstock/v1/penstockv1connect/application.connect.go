@@ -54,6 +54,9 @@ const (
 	// ApplicationServiceListDiscoveredApplicationsProcedure is the fully-qualified name of the
 	// ApplicationService's ListDiscoveredApplications RPC.
 	ApplicationServiceListDiscoveredApplicationsProcedure = "/penstock.v1.ApplicationService/ListDiscoveredApplications"
+	// ApplicationServiceGetDriftProcedure is the fully-qualified name of the ApplicationService's
+	// GetDrift RPC.
+	ApplicationServiceGetDriftProcedure = "/penstock.v1.ApplicationService/GetDrift"
 	// ApplicationServiceGetLiveStateProcedure is the fully-qualified name of the ApplicationService's
 	// GetLiveState RPC.
 	ApplicationServiceGetLiveStateProcedure = "/penstock.v1.ApplicationService/GetLiveState"
@@ -75,6 +78,9 @@ type ApplicationServiceClient interface {
 	SyncApplication(context.Context, *connect.Request[v1.SyncApplicationRequest]) (*connect.Response[v1.SyncApplicationResponse], error)
 	// ListDiscoveredApplications lists application files in git that are not registered.
 	ListDiscoveredApplications(context.Context, *connect.Request[v1.ListDiscoveredApplicationsRequest]) (*connect.Response[v1.ListDiscoveredApplicationsResponse], error)
+	// GetDrift reads how what is live differs from what the last good
+	// deployment declared.
+	GetDrift(context.Context, *connect.Request[v1.GetDriftRequest]) (*connect.Response[v1.GetDriftResponse], error)
 	// GetLiveState reads the newest observation of an application.
 	GetLiveState(context.Context, *connect.Request[v1.GetLiveStateRequest]) (*connect.Response[v1.GetLiveStateResponse], error)
 }
@@ -135,6 +141,13 @@ func NewApplicationServiceClient(httpClient connect.HTTPClient, baseURL string, 
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getDrift: connect.NewClient[v1.GetDriftRequest, v1.GetDriftResponse](
+			httpClient,
+			baseURL+ApplicationServiceGetDriftProcedure,
+			connect.WithSchema(applicationServiceMethods.ByName("GetDrift")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		getLiveState: connect.NewClient[v1.GetLiveStateRequest, v1.GetLiveStateResponse](
 			httpClient,
 			baseURL+ApplicationServiceGetLiveStateProcedure,
@@ -154,6 +167,7 @@ type applicationServiceClient struct {
 	deleteApplication          *connect.Client[v1.DeleteApplicationRequest, v1.DeleteApplicationResponse]
 	syncApplication            *connect.Client[v1.SyncApplicationRequest, v1.SyncApplicationResponse]
 	listDiscoveredApplications *connect.Client[v1.ListDiscoveredApplicationsRequest, v1.ListDiscoveredApplicationsResponse]
+	getDrift                   *connect.Client[v1.GetDriftRequest, v1.GetDriftResponse]
 	getLiveState               *connect.Client[v1.GetLiveStateRequest, v1.GetLiveStateResponse]
 }
 
@@ -192,6 +206,11 @@ func (c *applicationServiceClient) ListDiscoveredApplications(ctx context.Contex
 	return c.listDiscoveredApplications.CallUnary(ctx, req)
 }
 
+// GetDrift calls penstock.v1.ApplicationService.GetDrift.
+func (c *applicationServiceClient) GetDrift(ctx context.Context, req *connect.Request[v1.GetDriftRequest]) (*connect.Response[v1.GetDriftResponse], error) {
+	return c.getDrift.CallUnary(ctx, req)
+}
+
 // GetLiveState calls penstock.v1.ApplicationService.GetLiveState.
 func (c *applicationServiceClient) GetLiveState(ctx context.Context, req *connect.Request[v1.GetLiveStateRequest]) (*connect.Response[v1.GetLiveStateResponse], error) {
 	return c.getLiveState.CallUnary(ctx, req)
@@ -213,6 +232,9 @@ type ApplicationServiceHandler interface {
 	SyncApplication(context.Context, *connect.Request[v1.SyncApplicationRequest]) (*connect.Response[v1.SyncApplicationResponse], error)
 	// ListDiscoveredApplications lists application files in git that are not registered.
 	ListDiscoveredApplications(context.Context, *connect.Request[v1.ListDiscoveredApplicationsRequest]) (*connect.Response[v1.ListDiscoveredApplicationsResponse], error)
+	// GetDrift reads how what is live differs from what the last good
+	// deployment declared.
+	GetDrift(context.Context, *connect.Request[v1.GetDriftRequest]) (*connect.Response[v1.GetDriftResponse], error)
 	// GetLiveState reads the newest observation of an application.
 	GetLiveState(context.Context, *connect.Request[v1.GetLiveStateRequest]) (*connect.Response[v1.GetLiveStateResponse], error)
 }
@@ -269,6 +291,13 @@ func NewApplicationServiceHandler(svc ApplicationServiceHandler, opts ...connect
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	applicationServiceGetDriftHandler := connect.NewUnaryHandler(
+		ApplicationServiceGetDriftProcedure,
+		svc.GetDrift,
+		connect.WithSchema(applicationServiceMethods.ByName("GetDrift")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	applicationServiceGetLiveStateHandler := connect.NewUnaryHandler(
 		ApplicationServiceGetLiveStateProcedure,
 		svc.GetLiveState,
@@ -292,6 +321,8 @@ func NewApplicationServiceHandler(svc ApplicationServiceHandler, opts ...connect
 			applicationServiceSyncApplicationHandler.ServeHTTP(w, r)
 		case ApplicationServiceListDiscoveredApplicationsProcedure:
 			applicationServiceListDiscoveredApplicationsHandler.ServeHTTP(w, r)
+		case ApplicationServiceGetDriftProcedure:
+			applicationServiceGetDriftHandler.ServeHTTP(w, r)
 		case ApplicationServiceGetLiveStateProcedure:
 			applicationServiceGetLiveStateHandler.ServeHTTP(w, r)
 		default:
@@ -329,6 +360,10 @@ func (UnimplementedApplicationServiceHandler) SyncApplication(context.Context, *
 
 func (UnimplementedApplicationServiceHandler) ListDiscoveredApplications(context.Context, *connect.Request[v1.ListDiscoveredApplicationsRequest]) (*connect.Response[v1.ListDiscoveredApplicationsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ApplicationService.ListDiscoveredApplications is not implemented"))
+}
+
+func (UnimplementedApplicationServiceHandler) GetDrift(context.Context, *connect.Request[v1.GetDriftRequest]) (*connect.Response[v1.GetDriftResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ApplicationService.GetDrift is not implemented"))
 }
 
 func (UnimplementedApplicationServiceHandler) GetLiveState(context.Context, *connect.Request[v1.GetLiveStateRequest]) (*connect.Response[v1.GetLiveStateResponse], error) {

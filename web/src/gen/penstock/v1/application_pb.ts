@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file penstock/v1/application.proto.
  */
 export const file_penstock_v1_application: GenFile = /*@__PURE__*/
-  fileDesc("Ch1wZW5zdG9jay92MS9hcHBsaWNhdGlvbi5wcm90bxILcGVuc3RvY2sudjEi/QUKC0FwcGxpY2F0aW9uEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEa2luZBgDIAEoCRIQCghhZ2VudF9pZBgEIAEoCRIQCghwcm92aWRlchgFIAEoCRIPCgdyZXBvX2lkGAYgASgJEg4KBmJyYW5jaBgHIAEoCRIMCgRwYXRoGAggASgJEhMKC2NvbmZpZ19maWxlGAkgASgJEjQKBmxhYmVscxgKIAMoCzIkLnBlbnN0b2NrLnYxLkFwcGxpY2F0aW9uLkxhYmVsc0VudHJ5EhMKC2Rlc2NyaXB0aW9uGAsgASgJEhAKCGRpc2FibGVkGAwgASgIEhIKCnN5bmNfc3RhdGUYDSABKAkSDgoGaGVhbHRoGA4gASgJEiQKCWxhc3RfZ29vZBgPIAEoCzIRLnBlbnN0b2NrLnYxLkdvb2QSHwoEaG9sZBgQIAEoCzIRLnBlbnN0b2NrLnYxLkhvbGQSHQoVY3VycmVudF9kZXBsb3ltZW50X2lkGBEgASgJEg0KBXF1ZXVlGBIgAygJEhoKEmxhc3RfZGVwbG95bWVudF9pZBgTIAEoCRIfChdsYXN0X2RlcGxveW1lbnRfZGlzcGxheRgUIAEoCRIhCgRoZWFkGBUgASgLMhMucGVuc3RvY2sudjEuQ29tbWl0EhYKDmludmFsaWRfZGV0YWlsGBYgASgJEjEKDXJlZ2lzdGVyZWRfYXQYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2FjY291bnQYGCABKAkSKwoHbGl2ZV9hdBgZIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKYWdlbnRfbmFtZRgaIAEoCRIUCgxhZ2VudF9vbmxpbmUYGyABKAgSEgoKcHJvamVjdF9pZBgcIAEoCRISCgpyZW1vdGVfdXJsGB0gASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEikgEKBEdvb2QSFQoNZGVwbG95bWVudF9pZBgBIAEoCRIjCgZjb21taXQYAiABKAsyEy5wZW5zdG9jay52MS5Db21taXQSJgoIdmVyc2lvbnMYAyADKAsyFC5wZW5zdG9jay52MS5WZXJzaW9uEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKPAQoESG9sZBIVCg1kZXBsb3ltZW50X2lkGAEgASgJEiMKBmNvbW1pdBgCIAEoCzITLnBlbnN0b2NrLnYxLkNvbW1pdBIjCgZyZWFzb24YAyABKAsyEy5wZW5zdG9jay52MS5SZWFzb24SJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrgCChVEaXNjb3ZlcmVkQXBwbGljYXRpb24SEAoIYWdlbnRfaWQYASABKAkSDwoHcmVwb19pZBgCIAEoCRIOCgZicmFuY2gYAyABKAkSDAoEcGF0aBgEIAEoCRITCgtjb25maWdfZmlsZRgFIAEoCRIMCgRuYW1lGAYgASgJEgwKBGtpbmQYByABKAkSPgoGbGFiZWxzGAggAygLMi4ucGVuc3RvY2sudjEuRGlzY292ZXJlZEFwcGxpY2F0aW9uLkxhYmVsc0VudHJ5EhMKC2Rlc2NyaXB0aW9uGAkgASgJEhEKCXByb3ZpZGVycxgKIAMoCRIWCg5pbnZhbGlkX2RldGFpbBgLIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIvcBChdMaXN0QXBwbGljYXRpb25zUmVxdWVzdBImCgRwYWdlGAEgASgLMhgucGVuc3RvY2sudjEuUGFnZVJlcXVlc3QSDQoFcXVlcnkYAiABKAkSDQoFa2luZHMYAyADKAkSEwoLc3luY19zdGF0ZXMYBCADKAkSQAoGbGFiZWxzGAUgAygLMjAucGVuc3RvY2sudjEuTGlzdEFwcGxpY2F0aW9uc1JlcXVlc3QuTGFiZWxzRW50cnkSEAoIZGlzcGxheXMYBiADKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKOAQoYTGlzdEFwcGxpY2F0aW9uc1Jlc3BvbnNlEi4KDGFwcGxpY2F0aW9ucxgBIAMoCzIYLnBlbnN0b2NrLnYxLkFwcGxpY2F0aW9uEiMKBHBhZ2UYAiABKAsyFS5wZW5zdG9jay52MS5QYWdlSW5mbxIOCgZjdXJzb3IYAyABKAkSDQoFdG90YWwYBCABKAUiLAoVR2V0QXBwbGljYXRpb25SZXF1ZXN0EhMKC2FwcGxpY2F0aW9uGAEgASgJIlcKFkdldEFwcGxpY2F0aW9uUmVzcG9uc2USLQoLYXBwbGljYXRpb24YASABKAsyGC5wZW5zdG9jay52MS5BcHBsaWNhdGlvbhIOCgZjdXJzb3IYAiABKAkinwEKFUFkZEFwcGxpY2F0aW9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhAKCGFnZW50X2lkGAIgASgJEg8KB3JlcG9faWQYAyABKAkSDAoEcGF0aBgEIAEoCRITCgtjb25maWdfZmlsZRgFIAEoCRIQCghwcm92aWRlchgGIAEoCRIMCgRuYW1lGAcgASgJEgwKBGtpbmQYCCABKAkiRwoWQWRkQXBwbGljYXRpb25SZXNwb25zZRItCgthcHBsaWNhdGlvbhgBIAEoCzIYLnBlbnN0b2NrLnYxLkFwcGxpY2F0aW9uIlsKHFNldEFwcGxpY2F0aW9uRW5hYmxlZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIWCg5hcHBsaWNhdGlvbl9pZBgCIAEoCRIPCgdlbmFibGVkGAMgASgIIk4KHVNldEFwcGxpY2F0aW9uRW5hYmxlZFJlc3BvbnNlEi0KC2FwcGxpY2F0aW9uGAEgASgLMhgucGVuc3RvY2sudjEuQXBwbGljYXRpb24iRgoYRGVsZXRlQXBwbGljYXRpb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFgoOYXBwbGljYXRpb25faWQYAiABKAkiGwoZRGVsZXRlQXBwbGljYXRpb25SZXNwb25zZSJkChZTeW5jQXBwbGljYXRpb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFgoOYXBwbGljYXRpb25faWQYAiABKAkSEAoIc3RyYXRlZ3kYAyABKAkSDAoEbm90ZRgEIAEoCSIwChdTeW5jQXBwbGljYXRpb25SZXNwb25zZRIVCg1kZXBsb3ltZW50X2lkGAEgASgJIksKIUxpc3REaXNjb3ZlcmVkQXBwbGljYXRpb25zUmVxdWVzdBImCgRwYWdlGAEgASgLMhgucGVuc3RvY2sudjEuUGFnZVJlcXVlc3QigwEKIkxpc3REaXNjb3ZlcmVkQXBwbGljYXRpb25zUmVzcG9uc2USOAoMYXBwbGljYXRpb25zGAEgAygLMiIucGVuc3RvY2sudjEuRGlzY292ZXJlZEFwcGxpY2F0aW9uEiMKBHBhZ2UYAiABKAsyFS5wZW5zdG9jay52MS5QYWdlSW5mbyItChNHZXRMaXZlU3RhdGVSZXF1ZXN0EhYKDmFwcGxpY2F0aW9uX2lkGAEgASgJIkIKFEdldExpdmVTdGF0ZVJlc3BvbnNlEioKCmxpdmVfc3RhdGUYASABKAsyFi5wZW5zdG9jay52MS5MaXZlU3RhdGUitwEKCUxpdmVTdGF0ZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGaGVhbHRoGAIgASgJEigKCXJlc291cmNlcxgDIAMoCzIVLnBlbnN0b2NrLnYxLlJlc291cmNlEiUKB3RyYWZmaWMYBCADKAsyFC5wZW5zdG9jay52MS5UcmFmZmljEg4KBmRpZ2VzdBgFIAEoCRIRCgl0cnVuY2F0ZWQYBiABKAUikwIKCFJlc291cmNlEgoKAmlkGAEgASgJEg4KBnBhcmVudBgCIAEoCRIMCgRraW5kGAMgASgJEgwKBG5hbWUYBCABKAkSDgoGaGVhbHRoGAUgASgJEg4KBnN0YXR1cxgGIAEoCRIPCgd2YXJpYW50GAcgASgJEg8KB3ZlcnNpb24YCCABKAkSMQoGZmllbGRzGAkgAygLMiEucGVuc3RvY2sudjEuUmVzb3VyY2UuRmllbGRzRW50cnkSKwoHY3JlYXRlZBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI8CgdUcmFmZmljEg0KBXJvdXRlGAEgASgJEiIKBmdyb3VwcxgCIAMoCzISLnBlbnN0b2NrLnYxLlNoYXJlIr0BCgVTaGFyZRINCgVncm91cBgBIAEoCRIPCgd2YXJpYW50GAIgASgJEg8KB3BlcmNlbnQYAyABKAESDwoHaGVhbHRoeRgEIAEoBRINCgV0b3RhbBgFIAEoBRIyCgh2ZXJzaW9ucxgGIAMoCzIgLnBlbnN0b2NrLnYxLlNoYXJlLlZlcnNpb25zRW50cnkaLwoNVmVyc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBMsYGChJBcHBsaWNhdGlvblNlcnZpY2USZAoQTGlzdEFwcGxpY2F0aW9ucxIkLnBlbnN0b2NrLnYxLkxpc3RBcHBsaWNhdGlvbnNSZXF1ZXN0GiUucGVuc3RvY2sudjEuTGlzdEFwcGxpY2F0aW9uc1Jlc3BvbnNlIgOQAgESXgoOR2V0QXBwbGljYXRpb24SIi5wZW5zdG9jay52MS5HZXRBcHBsaWNhdGlvblJlcXVlc3QaIy5wZW5zdG9jay52MS5HZXRBcHBsaWNhdGlvblJlc3BvbnNlIgOQAgESWQoOQWRkQXBwbGljYXRpb24SIi5wZW5zdG9jay52MS5BZGRBcHBsaWNhdGlvblJlcXVlc3QaIy5wZW5zdG9jay52MS5BZGRBcHBsaWNhdGlvblJlc3BvbnNlEm4KFVNldEFwcGxpY2F0aW9uRW5hYmxlZBIpLnBlbnN0b2NrLnYxLlNldEFwcGxpY2F0aW9uRW5hYmxlZFJlcXVlc3QaKi5wZW5zdG9jay52MS5TZXRBcHBsaWNhdGlvbkVuYWJsZWRSZXNwb25zZRJiChFEZWxldGVBcHBsaWNhdGlvbhIlLnBlbnN0b2NrLnYxLkRlbGV0ZUFwcGxpY2F0aW9uUmVxdWVzdBomLnBlbnN0b2NrLnYxLkRlbGV0ZUFwcGxpY2F0aW9uUmVzcG9uc2USXAoPU3luY0FwcGxpY2F0aW9uEiMucGVuc3RvY2sudjEuU3luY0FwcGxpY2F0aW9uUmVxdWVzdBokLnBlbnN0b2NrLnYxLlN5bmNBcHBsaWNhdGlvblJlc3BvbnNlEoIBChpMaXN0RGlzY292ZXJlZEFwcGxpY2F0aW9ucxIuLnBlbnN0b2NrLnYxLkxpc3REaXNjb3ZlcmVkQXBwbGljYXRpb25zUmVxdWVzdBovLnBlbnN0b2NrLnYxLkxpc3REaXNjb3ZlcmVkQXBwbGljYXRpb25zUmVzcG9uc2UiA5ACARJYCgxHZXRMaXZlU3RhdGUSIC5wZW5zdG9jay52MS5HZXRMaXZlU3RhdGVSZXF1ZXN0GiEucGVuc3RvY2sudjEuR2V0TGl2ZVN0YXRlUmVzcG9uc2UiA5ACAUK1AQoPY29tLnBlbnN0b2NrLnYxQhBBcHBsaWNhdGlvblByb3RvUAFaQ2dpdGh1Yi5jb20vcGVuc3RvY2stY2QvcGVuc3RvY2svaW50ZXJuYWwvZ2VuL3BlbnN0b2NrL3YxO3BlbnN0b2NrdjGiAgNQWFiqAgtQZW5zdG9jay5WMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_penstock_v1_common]);
+  fileDesc("Ch1wZW5zdG9jay92MS9hcHBsaWNhdGlvbi5wcm90bxILcGVuc3RvY2sudjEioAYKC0FwcGxpY2F0aW9uEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEa2luZBgDIAEoCRIQCghhZ2VudF9pZBgEIAEoCRIQCghwcm92aWRlchgFIAEoCRIPCgdyZXBvX2lkGAYgASgJEg4KBmJyYW5jaBgHIAEoCRIMCgRwYXRoGAggASgJEhMKC2NvbmZpZ19maWxlGAkgASgJEjQKBmxhYmVscxgKIAMoCzIkLnBlbnN0b2NrLnYxLkFwcGxpY2F0aW9uLkxhYmVsc0VudHJ5EhMKC2Rlc2NyaXB0aW9uGAsgASgJEhAKCGRpc2FibGVkGAwgASgIEhIKCnN5bmNfc3RhdGUYDSABKAkSDgoGaGVhbHRoGA4gASgJEiQKCWxhc3RfZ29vZBgPIAEoCzIRLnBlbnN0b2NrLnYxLkdvb2QSHwoEaG9sZBgQIAEoCzIRLnBlbnN0b2NrLnYxLkhvbGQSHQoVY3VycmVudF9kZXBsb3ltZW50X2lkGBEgASgJEg0KBXF1ZXVlGBIgAygJEhoKEmxhc3RfZGVwbG95bWVudF9pZBgTIAEoCRIfChdsYXN0X2RlcGxveW1lbnRfZGlzcGxheRgUIAEoCRIhCgRoZWFkGBUgASgLMhMucGVuc3RvY2sudjEuQ29tbWl0EhYKDmludmFsaWRfZGV0YWlsGBYgASgJEjEKDXJlZ2lzdGVyZWRfYXQYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2FjY291bnQYGCABKAkSKwoHbGl2ZV9hdBgZIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKYWdlbnRfbmFtZRgaIAEoCRIUCgxhZ2VudF9vbmxpbmUYGyABKAgSEgoKcHJvamVjdF9pZBgcIAEoCRISCgpyZW1vdGVfdXJsGB0gASgJEiEKBWRyaWZ0GDIgASgLMhIucGVuc3RvY2sudjEuRHJpZnQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJPCgVEcmlmdBINCgVjb3VudBgBIAEoBRIPCgdzdW1tYXJ5GAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKSAQoER29vZBIVCg1kZXBsb3ltZW50X2lkGAEgASgJEiMKBmNvbW1pdBgCIAEoCzITLnBlbnN0b2NrLnYxLkNvbW1pdBImCgh2ZXJzaW9ucxgDIAMoCzIULnBlbnN0b2NrLnYxLlZlcnNpb24SJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo8BCgRIb2xkEhUKDWRlcGxveW1lbnRfaWQYASABKAkSIwoGY29tbWl0GAIgASgLMhMucGVuc3RvY2sudjEuQ29tbWl0EiMKBnJlYXNvbhgDIAEoCzITLnBlbnN0b2NrLnYxLlJlYXNvbhImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiuAIKFURpc2NvdmVyZWRBcHBsaWNhdGlvbhIQCghhZ2VudF9pZBgBIAEoCRIPCgdyZXBvX2lkGAIgASgJEg4KBmJyYW5jaBgDIAEoCRIMCgRwYXRoGAQgASgJEhMKC2NvbmZpZ19maWxlGAUgASgJEgwKBG5hbWUYBiABKAkSDAoEa2luZBgHIAEoCRI+CgZsYWJlbHMYCCADKAsyLi5wZW5zdG9jay52MS5EaXNjb3ZlcmVkQXBwbGljYXRpb24uTGFiZWxzRW50cnkSEwoLZGVzY3JpcHRpb24YCSABKAkSEQoJcHJvdmlkZXJzGAogAygJEhYKDmludmFsaWRfZGV0YWlsGAsgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9wEKF0xpc3RBcHBsaWNhdGlvbnNSZXF1ZXN0EiYKBHBhZ2UYASABKAsyGC5wZW5zdG9jay52MS5QYWdlUmVxdWVzdBINCgVxdWVyeRgCIAEoCRINCgVraW5kcxgDIAMoCRITCgtzeW5jX3N0YXRlcxgEIAMoCRJACgZsYWJlbHMYBSADKAsyMC5wZW5zdG9jay52MS5MaXN0QXBwbGljYXRpb25zUmVxdWVzdC5MYWJlbHNFbnRyeRIQCghkaXNwbGF5cxgGIAMoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo4BChhMaXN0QXBwbGljYXRpb25zUmVzcG9uc2USLgoMYXBwbGljYXRpb25zGAEgAygLMhgucGVuc3RvY2sudjEuQXBwbGljYXRpb24SIwoEcGFnZRgCIAEoCzIVLnBlbnN0b2NrLnYxLlBhZ2VJbmZvEg4KBmN1cnNvchgDIAEoCRINCgV0b3RhbBgEIAEoBSIsChVHZXRBcHBsaWNhdGlvblJlcXVlc3QSEwoLYXBwbGljYXRpb24YASABKAkiVwoWR2V0QXBwbGljYXRpb25SZXNwb25zZRItCgthcHBsaWNhdGlvbhgBIAEoCzIYLnBlbnN0b2NrLnYxLkFwcGxpY2F0aW9uEg4KBmN1cnNvchgCIAEoCSKfAQoVQWRkQXBwbGljYXRpb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkSDwoHcmVwb19pZBgDIAEoCRIMCgRwYXRoGAQgASgJEhMKC2NvbmZpZ19maWxlGAUgASgJEhAKCHByb3ZpZGVyGAYgASgJEgwKBG5hbWUYByABKAkSDAoEa2luZBgIIAEoCSJHChZBZGRBcHBsaWNhdGlvblJlc3BvbnNlEi0KC2FwcGxpY2F0aW9uGAEgASgLMhgucGVuc3RvY2sudjEuQXBwbGljYXRpb24iWwocU2V0QXBwbGljYXRpb25FbmFibGVkUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhYKDmFwcGxpY2F0aW9uX2lkGAIgASgJEg8KB2VuYWJsZWQYAyABKAgiTgodU2V0QXBwbGljYXRpb25FbmFibGVkUmVzcG9uc2USLQoLYXBwbGljYXRpb24YASABKAsyGC5wZW5zdG9jay52MS5BcHBsaWNhdGlvbiJGChhEZWxldGVBcHBsaWNhdGlvblJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIWCg5hcHBsaWNhdGlvbl9pZBgCIAEoCSIbChlEZWxldGVBcHBsaWNhdGlvblJlc3BvbnNlImQKFlN5bmNBcHBsaWNhdGlvblJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIWCg5hcHBsaWNhdGlvbl9pZBgCIAEoCRIQCghzdHJhdGVneRgDIAEoCRIMCgRub3RlGAQgASgJIjAKF1N5bmNBcHBsaWNhdGlvblJlc3BvbnNlEhUKDWRlcGxveW1lbnRfaWQYASABKAkiSwohTGlzdERpc2NvdmVyZWRBcHBsaWNhdGlvbnNSZXF1ZXN0EiYKBHBhZ2UYASABKAsyGC5wZW5zdG9jay52MS5QYWdlUmVxdWVzdCKDAQoiTGlzdERpc2NvdmVyZWRBcHBsaWNhdGlvbnNSZXNwb25zZRI4CgxhcHBsaWNhdGlvbnMYASADKAsyIi5wZW5zdG9jay52MS5EaXNjb3ZlcmVkQXBwbGljYXRpb24SIwoEcGFnZRgCIAEoCzIVLnBlbnN0b2NrLnYxLlBhZ2VJbmZvIiYKD0dldERyaWZ0UmVxdWVzdBITCgthcHBsaWNhdGlvbhgBIAEoCSJtChBHZXREcmlmdFJlc3BvbnNlEiEKBWRyaWZ0GAEgASgLMhIucGVuc3RvY2sudjEuRHJpZnQSDAoEdGV4dBgCIAEoCRIMCgRqc29uGAMgASgJEhoKEmdvb2RfZGVwbG95bWVudF9pZBgEIAEoCSItChNHZXRMaXZlU3RhdGVSZXF1ZXN0EhYKDmFwcGxpY2F0aW9uX2lkGAEgASgJIkIKFEdldExpdmVTdGF0ZVJlc3BvbnNlEioKCmxpdmVfc3RhdGUYASABKAsyFi5wZW5zdG9jay52MS5MaXZlU3RhdGUitwEKCUxpdmVTdGF0ZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGaGVhbHRoGAIgASgJEigKCXJlc291cmNlcxgDIAMoCzIVLnBlbnN0b2NrLnYxLlJlc291cmNlEiUKB3RyYWZmaWMYBCADKAsyFC5wZW5zdG9jay52MS5UcmFmZmljEg4KBmRpZ2VzdBgFIAEoCRIRCgl0cnVuY2F0ZWQYBiABKAUikwIKCFJlc291cmNlEgoKAmlkGAEgASgJEg4KBnBhcmVudBgCIAEoCRIMCgRraW5kGAMgASgJEgwKBG5hbWUYBCABKAkSDgoGaGVhbHRoGAUgASgJEg4KBnN0YXR1cxgGIAEoCRIPCgd2YXJpYW50GAcgASgJEg8KB3ZlcnNpb24YCCABKAkSMQoGZmllbGRzGAkgAygLMiEucGVuc3RvY2sudjEuUmVzb3VyY2UuRmllbGRzRW50cnkSKwoHY3JlYXRlZBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI8CgdUcmFmZmljEg0KBXJvdXRlGAEgASgJEiIKBmdyb3VwcxgCIAMoCzISLnBlbnN0b2NrLnYxLlNoYXJlIr0BCgVTaGFyZRINCgVncm91cBgBIAEoCRIPCgd2YXJpYW50GAIgASgJEg8KB3BlcmNlbnQYAyABKAESDwoHaGVhbHRoeRgEIAEoBRINCgV0b3RhbBgFIAEoBRIyCgh2ZXJzaW9ucxgGIAMoCzIgLnBlbnN0b2NrLnYxLlNoYXJlLlZlcnNpb25zRW50cnkaLwoNVmVyc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBMpQHChJBcHBsaWNhdGlvblNlcnZpY2USZAoQTGlzdEFwcGxpY2F0aW9ucxIkLnBlbnN0b2NrLnYxLkxpc3RBcHBsaWNhdGlvbnNSZXF1ZXN0GiUucGVuc3RvY2sudjEuTGlzdEFwcGxpY2F0aW9uc1Jlc3BvbnNlIgOQAgESXgoOR2V0QXBwbGljYXRpb24SIi5wZW5zdG9jay52MS5HZXRBcHBsaWNhdGlvblJlcXVlc3QaIy5wZW5zdG9jay52MS5HZXRBcHBsaWNhdGlvblJlc3BvbnNlIgOQAgESWQoOQWRkQXBwbGljYXRpb24SIi5wZW5zdG9jay52MS5BZGRBcHBsaWNhdGlvblJlcXVlc3QaIy5wZW5zdG9jay52MS5BZGRBcHBsaWNhdGlvblJlc3BvbnNlEm4KFVNldEFwcGxpY2F0aW9uRW5hYmxlZBIpLnBlbnN0b2NrLnYxLlNldEFwcGxpY2F0aW9uRW5hYmxlZFJlcXVlc3QaKi5wZW5zdG9jay52MS5TZXRBcHBsaWNhdGlvbkVuYWJsZWRSZXNwb25zZRJiChFEZWxldGVBcHBsaWNhdGlvbhIlLnBlbnN0b2NrLnYxLkRlbGV0ZUFwcGxpY2F0aW9uUmVxdWVzdBomLnBlbnN0b2NrLnYxLkRlbGV0ZUFwcGxpY2F0aW9uUmVzcG9uc2USXAoPU3luY0FwcGxpY2F0aW9uEiMucGVuc3RvY2sudjEuU3luY0FwcGxpY2F0aW9uUmVxdWVzdBokLnBlbnN0b2NrLnYxLlN5bmNBcHBsaWNhdGlvblJlc3BvbnNlEoIBChpMaXN0RGlzY292ZXJlZEFwcGxpY2F0aW9ucxIuLnBlbnN0b2NrLnYxLkxpc3REaXNjb3ZlcmVkQXBwbGljYXRpb25zUmVxdWVzdBovLnBlbnN0b2NrLnYxLkxpc3REaXNjb3ZlcmVkQXBwbGljYXRpb25zUmVzcG9uc2UiA5ACARJMCghHZXREcmlmdBIcLnBlbnN0b2NrLnYxLkdldERyaWZ0UmVxdWVzdBodLnBlbnN0b2NrLnYxLkdldERyaWZ0UmVzcG9uc2UiA5ACARJYCgxHZXRMaXZlU3RhdGUSIC5wZW5zdG9jay52MS5HZXRMaXZlU3RhdGVSZXF1ZXN0GiEucGVuc3RvY2sudjEuR2V0TGl2ZVN0YXRlUmVzcG9uc2UiA5ACAUK1AQoPY29tLnBlbnN0b2NrLnYxQhBBcHBsaWNhdGlvblByb3RvUAFaQ2dpdGh1Yi5jb20vcGVuc3RvY2stY2QvcGVuc3RvY2svaW50ZXJuYWwvZ2VuL3BlbnN0b2NrL3YxO3BlbnN0b2NrdjGiAgNQWFiqAgtQZW5zdG9jay5WMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_penstock_v1_common]);
 
 /**
  * Application is what is known of one application.
@@ -176,6 +176,13 @@ export type Application = Message<"penstock.v1.Application"> & {
    * @generated from field: string remote_url = 29;
    */
   remoteUrl: string;
+
+  /**
+   * What is live differs from what the last good deployment declared.
+   *
+   * @generated from field: penstock.v1.Drift drift = 50;
+   */
+  drift?: Drift | undefined;
 };
 
 /**
@@ -184,6 +191,41 @@ export type Application = Message<"penstock.v1.Application"> & {
  */
 export const ApplicationSchema: GenMessage<Application> = /*@__PURE__*/
   messageDesc(file_penstock_v1_application, 0);
+
+/**
+ * Drift says that somebody else changed what is live.
+ *
+ * @generated from message penstock.v1.Drift
+ */
+export type Drift = Message<"penstock.v1.Drift"> & {
+  /**
+   * Number of differing fields.
+   *
+   * @generated from field: int32 count = 1;
+   */
+  count: number;
+
+  /**
+   * In words, masked.
+   *
+   * @generated from field: string summary = 2;
+   */
+  summary: string;
+
+  /**
+   * When it was first seen.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.Drift.
+ * Use `create(DriftSchema)` to create a new message.
+ */
+export const DriftSchema: GenMessage<Drift> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_application, 1);
 
 /**
  * Good is the last state that was declared, reached and verified.
@@ -217,7 +259,7 @@ export type Good = Message<"penstock.v1.Good"> & {
  * Use `create(GoodSchema)` to create a new message.
  */
 export const GoodSchema: GenMessage<Good> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 1);
+  messageDesc(file_penstock_v1_application, 2);
 
 /**
  * Hold says why git is ahead and stays so.
@@ -251,7 +293,7 @@ export type Hold = Message<"penstock.v1.Hold"> & {
  * Use `create(HoldSchema)` to create a new message.
  */
 export const HoldSchema: GenMessage<Hold> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 2);
+  messageDesc(file_penstock_v1_application, 3);
 
 /**
  * DiscoveredApplication is an application file that is not registered.
@@ -324,7 +366,7 @@ export type DiscoveredApplication = Message<"penstock.v1.DiscoveredApplication">
  * Use `create(DiscoveredApplicationSchema)` to create a new message.
  */
 export const DiscoveredApplicationSchema: GenMessage<DiscoveredApplication> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 3);
+  messageDesc(file_penstock_v1_application, 4);
 
 /**
  * @generated from message penstock.v1.ListApplicationsRequest
@@ -370,7 +412,7 @@ export type ListApplicationsRequest = Message<"penstock.v1.ListApplicationsReque
  * Use `create(ListApplicationsRequestSchema)` to create a new message.
  */
 export const ListApplicationsRequestSchema: GenMessage<ListApplicationsRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 4);
+  messageDesc(file_penstock_v1_application, 5);
 
 /**
  * @generated from message penstock.v1.ListApplicationsResponse
@@ -404,7 +446,7 @@ export type ListApplicationsResponse = Message<"penstock.v1.ListApplicationsResp
  * Use `create(ListApplicationsResponseSchema)` to create a new message.
  */
 export const ListApplicationsResponseSchema: GenMessage<ListApplicationsResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 5);
+  messageDesc(file_penstock_v1_application, 6);
 
 /**
  * @generated from message penstock.v1.GetApplicationRequest
@@ -423,7 +465,7 @@ export type GetApplicationRequest = Message<"penstock.v1.GetApplicationRequest">
  * Use `create(GetApplicationRequestSchema)` to create a new message.
  */
 export const GetApplicationRequestSchema: GenMessage<GetApplicationRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 6);
+  messageDesc(file_penstock_v1_application, 7);
 
 /**
  * @generated from message penstock.v1.GetApplicationResponse
@@ -445,7 +487,7 @@ export type GetApplicationResponse = Message<"penstock.v1.GetApplicationResponse
  * Use `create(GetApplicationResponseSchema)` to create a new message.
  */
 export const GetApplicationResponseSchema: GenMessage<GetApplicationResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 7);
+  messageDesc(file_penstock_v1_application, 8);
 
 /**
  * @generated from message penstock.v1.AddApplicationRequest
@@ -501,7 +543,7 @@ export type AddApplicationRequest = Message<"penstock.v1.AddApplicationRequest">
  * Use `create(AddApplicationRequestSchema)` to create a new message.
  */
 export const AddApplicationRequestSchema: GenMessage<AddApplicationRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 8);
+  messageDesc(file_penstock_v1_application, 9);
 
 /**
  * @generated from message penstock.v1.AddApplicationResponse
@@ -518,7 +560,7 @@ export type AddApplicationResponse = Message<"penstock.v1.AddApplicationResponse
  * Use `create(AddApplicationResponseSchema)` to create a new message.
  */
 export const AddApplicationResponseSchema: GenMessage<AddApplicationResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 9);
+  messageDesc(file_penstock_v1_application, 10);
 
 /**
  * @generated from message penstock.v1.SetApplicationEnabledRequest
@@ -545,7 +587,7 @@ export type SetApplicationEnabledRequest = Message<"penstock.v1.SetApplicationEn
  * Use `create(SetApplicationEnabledRequestSchema)` to create a new message.
  */
 export const SetApplicationEnabledRequestSchema: GenMessage<SetApplicationEnabledRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 10);
+  messageDesc(file_penstock_v1_application, 11);
 
 /**
  * @generated from message penstock.v1.SetApplicationEnabledResponse
@@ -562,7 +604,7 @@ export type SetApplicationEnabledResponse = Message<"penstock.v1.SetApplicationE
  * Use `create(SetApplicationEnabledResponseSchema)` to create a new message.
  */
 export const SetApplicationEnabledResponseSchema: GenMessage<SetApplicationEnabledResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 11);
+  messageDesc(file_penstock_v1_application, 12);
 
 /**
  * @generated from message penstock.v1.DeleteApplicationRequest
@@ -584,7 +626,7 @@ export type DeleteApplicationRequest = Message<"penstock.v1.DeleteApplicationReq
  * Use `create(DeleteApplicationRequestSchema)` to create a new message.
  */
 export const DeleteApplicationRequestSchema: GenMessage<DeleteApplicationRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 12);
+  messageDesc(file_penstock_v1_application, 13);
 
 /**
  * @generated from message penstock.v1.DeleteApplicationResponse
@@ -597,7 +639,7 @@ export type DeleteApplicationResponse = Message<"penstock.v1.DeleteApplicationRe
  * Use `create(DeleteApplicationResponseSchema)` to create a new message.
  */
 export const DeleteApplicationResponseSchema: GenMessage<DeleteApplicationResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 13);
+  messageDesc(file_penstock_v1_application, 14);
 
 /**
  * @generated from message penstock.v1.SyncApplicationRequest
@@ -631,7 +673,7 @@ export type SyncApplicationRequest = Message<"penstock.v1.SyncApplicationRequest
  * Use `create(SyncApplicationRequestSchema)` to create a new message.
  */
 export const SyncApplicationRequestSchema: GenMessage<SyncApplicationRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 14);
+  messageDesc(file_penstock_v1_application, 15);
 
 /**
  * @generated from message penstock.v1.SyncApplicationResponse
@@ -648,7 +690,7 @@ export type SyncApplicationResponse = Message<"penstock.v1.SyncApplicationRespon
  * Use `create(SyncApplicationResponseSchema)` to create a new message.
  */
 export const SyncApplicationResponseSchema: GenMessage<SyncApplicationResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 15);
+  messageDesc(file_penstock_v1_application, 16);
 
 /**
  * @generated from message penstock.v1.ListDiscoveredApplicationsRequest
@@ -665,7 +707,7 @@ export type ListDiscoveredApplicationsRequest = Message<"penstock.v1.ListDiscove
  * Use `create(ListDiscoveredApplicationsRequestSchema)` to create a new message.
  */
 export const ListDiscoveredApplicationsRequestSchema: GenMessage<ListDiscoveredApplicationsRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 16);
+  messageDesc(file_penstock_v1_application, 17);
 
 /**
  * @generated from message penstock.v1.ListDiscoveredApplicationsResponse
@@ -687,7 +729,67 @@ export type ListDiscoveredApplicationsResponse = Message<"penstock.v1.ListDiscov
  * Use `create(ListDiscoveredApplicationsResponseSchema)` to create a new message.
  */
 export const ListDiscoveredApplicationsResponseSchema: GenMessage<ListDiscoveredApplicationsResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 17);
+  messageDesc(file_penstock_v1_application, 18);
+
+/**
+ * @generated from message penstock.v1.GetDriftRequest
+ */
+export type GetDriftRequest = Message<"penstock.v1.GetDriftRequest"> & {
+  /**
+   * Id or name.
+   *
+   * @generated from field: string application = 1;
+   */
+  application: string;
+};
+
+/**
+ * Describes the message penstock.v1.GetDriftRequest.
+ * Use `create(GetDriftRequestSchema)` to create a new message.
+ */
+export const GetDriftRequestSchema: GenMessage<GetDriftRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_application, 19);
+
+/**
+ * @generated from message penstock.v1.GetDriftResponse
+ */
+export type GetDriftResponse = Message<"penstock.v1.GetDriftResponse"> & {
+  /**
+   * Absent when no difference is known.
+   *
+   * @generated from field: penstock.v1.Drift drift = 1;
+   */
+  drift?: Drift | undefined;
+
+  /**
+   * Lines beginning with +, - or ~, from what is declared to what is live;
+   * values of the environment are masked.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * JSON of the same.
+   *
+   * @generated from field: string json = 3;
+   */
+  json: string;
+
+  /**
+   * Deployment whose declared state is compared, empty before the first good one.
+   *
+   * @generated from field: string good_deployment_id = 4;
+   */
+  goodDeploymentId: string;
+};
+
+/**
+ * Describes the message penstock.v1.GetDriftResponse.
+ * Use `create(GetDriftResponseSchema)` to create a new message.
+ */
+export const GetDriftResponseSchema: GenMessage<GetDriftResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_application, 20);
 
 /**
  * @generated from message penstock.v1.GetLiveStateRequest
@@ -704,7 +806,7 @@ export type GetLiveStateRequest = Message<"penstock.v1.GetLiveStateRequest"> & {
  * Use `create(GetLiveStateRequestSchema)` to create a new message.
  */
 export const GetLiveStateRequestSchema: GenMessage<GetLiveStateRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 18);
+  messageDesc(file_penstock_v1_application, 21);
 
 /**
  * @generated from message penstock.v1.GetLiveStateResponse
@@ -721,7 +823,7 @@ export type GetLiveStateResponse = Message<"penstock.v1.GetLiveStateResponse"> &
  * Use `create(GetLiveStateResponseSchema)` to create a new message.
  */
 export const GetLiveStateResponseSchema: GenMessage<GetLiveStateResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 19);
+  messageDesc(file_penstock_v1_application, 22);
 
 /**
  * LiveState is one observation.
@@ -765,7 +867,7 @@ export type LiveState = Message<"penstock.v1.LiveState"> & {
  * Use `create(LiveStateSchema)` to create a new message.
  */
 export const LiveStateSchema: GenMessage<LiveState> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 20);
+  messageDesc(file_penstock_v1_application, 23);
 
 /**
  * Resource is one node of a live state tree.
@@ -829,7 +931,7 @@ export type Resource = Message<"penstock.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 21);
+  messageDesc(file_penstock_v1_application, 24);
 
 /**
  * Traffic is the state of one route.
@@ -853,7 +955,7 @@ export type Traffic = Message<"penstock.v1.Traffic"> & {
  * Use `create(TrafficSchema)` to create a new message.
  */
 export const TrafficSchema: GenMessage<Traffic> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 22);
+  messageDesc(file_penstock_v1_application, 25);
 
 /**
  * Share is one group behind a route.
@@ -897,7 +999,7 @@ export type Share = Message<"penstock.v1.Share"> & {
  * Use `create(ShareSchema)` to create a new message.
  */
 export const ShareSchema: GenMessage<Share> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_application, 23);
+  messageDesc(file_penstock_v1_application, 26);
 
 /**
  * ApplicationService is what people and scripts do with applications.
@@ -974,6 +1076,17 @@ export const ApplicationService: GenService<{
     methodKind: "unary";
     input: typeof ListDiscoveredApplicationsRequestSchema;
     output: typeof ListDiscoveredApplicationsResponseSchema;
+  },
+  /**
+   * GetDrift reads how what is live differs from what the last good
+   * deployment declared.
+   *
+   * @generated from rpc penstock.v1.ApplicationService.GetDrift
+   */
+  getDrift: {
+    methodKind: "unary";
+    input: typeof GetDriftRequestSchema;
+    output: typeof GetDriftResponseSchema;
   },
   /**
    * GetLiveState reads the newest observation of an application.
