@@ -75,7 +75,12 @@ func TestCourses(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { crashOnce(t, c, mode{name: "nothing dies", read: true}, 1<<30) })
+			for _, m := range []mode{{name: "reads", read: true}, {name: "cloud writes", cloud: true}, {name: "durable writes"}} {
+				synctest.Test(t, func(t *testing.T) { crashOnce(t, c, m, 1<<30) })
+				if !thorough() {
+					break
+				}
+			}
 		})
 	}
 }
