@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/penstock-cd/penstock/internal/localcloud/runtime/memory"
 	"github.com/penstock-cd/penstock/internal/platform/fake"
 	"github.com/penstock-cd/penstock/test/world"
 )
@@ -19,7 +21,16 @@ type course struct {
 	first string // file of the version before, "" for none
 	file  string // of the version that is deployed
 	want  string // how it ends, whatever crashes
+
+	// On ECS:
+	body   string // below spec, of the version that is deployed
+	live   bool   // a service is there, made by somebody else
+	images map[string]memory.Behaviour
+	cancel string // a person cancels in this stage
 }
+
+// cloud reports whether the course runs on the local cloud.
+func (c course) ecs() bool { return c.body != "" }
 
 const shortCanary = `  pipeline:
     stages:
@@ -80,6 +91,7 @@ func courses() []course {
 type mode struct {
 	name   string
 	cloud  bool // at a write to the cloud; else at a durable write of the record
+	read   bool // at a read of the cloud whose answer differs from the one before
 	after  bool
 	server bool // the server dies, else the agent
 }
@@ -92,19 +104,33 @@ var modes = []mode{
 	{name: "server after cloud write", cloud: true, server: true, after: true},
 	{name: "agent before cloud write", cloud: true},
 	{name: "agent after cloud write", cloud: true, after: true},
+	{name: "agent at a new answer", read: true},
 }
 
 var crashPoints atomic.Int64
 
-// TestCrashMatrix lets server and agent die at each durable write and at each
-// write to the cloud, before and after it: the end is the same every time.
+// short is the part of the matrix that an ordinary run tries: everything once on
+// ECS for the way that goes furthest, and on the fake platform what ECS has not.
+func short(c course, m mode) bool {
+	switch c.name {
+	case "ecs canary and back":
+		return !m.server && (m.cloud || m.read)
+	case "first deployment":
+		return !m.read
+	}
+	return false
+}
+
+// TestCrashMatrix lets server and agent die at each durable write, at each write
+// to the cloud, before and after it, and at each read that tells something new:
+// the end is the same every time.
 func TestCrashMatrix(t *testing.T) {
 	onlySeeds(t)
-	for _, c := range courses() {
-		if !thorough() && c.name != "quick sync and back" && c.name != "first deployment" {
-			continue
-		}
+	for _, c := range append(courses(), ecsCourses()...) {
 		for _, m := range modes {
+			if !thorough() && !short(c, m) || m.read && !c.ecs() {
+				continue
+			}
 			t.Run(strings.ReplaceAll(c.name+"/"+m.name, " ", "-"), func(t *testing.T) {
 				t.Parallel()
 				points := 0
@@ -129,16 +155,15 @@ var errDied = errors.New("connection lost")
 
 // crashOnce runs a course and lets one thing die at its n-th point.
 func crashOnce(t *testing.T, c course, m mode, n int) (reached bool) {
-	w := world.New(t, world.Options{Agents: 2, RouteLag: 8 * time.Second, Latency: 5 * time.Millisecond})
-	defer w.Close()
-	number := 1
-	if c.first != "" {
-		w.Commit("main", "v1", map[string]string{world.AppFile("web"): c.first})
-		settle(w, "web", number)
-		number++
+	opt := world.Options{Agents: 2, RouteLag: 8 * time.Second, Latency: 5 * time.Millisecond}
+	if c.ecs() {
+		opt.AWS, opt.AWSOptions = true, crashCloud
 	}
+	w := world.New(t, opt)
+	defer w.Close()
+	number := c.begin(w)
 	var count atomic.Int64
-	die := func(what string) bool {
+	die := func(what, by string) bool {
 		if count.Add(1) != int64(n) {
 			return false
 		}
@@ -147,7 +172,11 @@ func crashOnce(t *testing.T, c course, m mode, n int) (reached bool) {
 			w.StopServer(3 * time.Second)
 			return true
 		}
-		if p := w.Holder(); p != nil {
+		p := w.Holder()
+		if by != "" {
+			p = w.Process(by)
+		}
+		if p != nil {
 			p.Kill()
 			w.CheckSuccession(p.Name)
 		}
@@ -155,14 +184,17 @@ func crashOnce(t *testing.T, c course, m mode, n int) (reached bool) {
 	}
 	intercept, after := guards(w, m, die)
 	w.InterceptCloud(intercept, after)
+	w.InterceptAWS(awsGuards(m, die))
 	w.OnCommit(func(x world.Commit) {
-		if !m.cloud && x.After == m.after && die(x.Labels) && m.server {
+		if !m.cloud && !m.read && x.After == m.after && die(x.Labels, "") && m.server {
 			panic("the process dies")
 		}
 	})
-	w.Commit("main", "v2", map[string]string{world.AppFile("web"): c.file})
-	settle(w, "web", number)
+	c.deploy(w)
+	settle(w, number, c.cancel)
 	w.OnCommit(nil)
+	w.InterceptAWS(nil, nil)
+	t.Logf("%s, %s: %d points passed", c.name, m.name, count.Load())
 	reached = count.Load() >= int64(n)
 	if !w.Up() {
 		w.Tick(5 * time.Second)
@@ -171,38 +203,91 @@ func crashOnce(t *testing.T, c course, m mode, n int) (reached bool) {
 	examine(t, w, fmt.Sprintf("%s, %s, point %d", c.name, m.name, n))
 	d, _ := w.Deployment("web", number)
 	if d.Display() != c.want && !t.Failed() {
-		report(t, w, fmt.Sprintf("%s, %s, point %d: ended as %s (%s), want %s", c.name, m.name, n, d.Display(), d.Reason, c.want))
+		report(t, w, fmt.Sprintf("%s, %s, point %d: ended as %s (%s; failed %s), want %s", c.name, m.name, n, d.Display(), d.Reason, d.Failed, c.want))
 	}
 	return reached
 }
 
+// begin brings a world to where the course starts and tells the number of the
+// deployment to come.
+func (c course) begin(w *world.World) int {
+	number := 1
+	switch {
+	case c.live:
+		if err := w.AWS.Live(context.Background(), "web", "v1"); err != nil {
+			w.T.Fatal(err)
+		}
+		w.Tick(30 * time.Second)
+	case c.first != "":
+		if c.ecs() {
+			w.CommitECS("web", "v1", c.first)
+		} else {
+			w.Commit("main", "v1", map[string]string{world.AppFile("web"): c.first})
+		}
+		settle(w, number, "")
+		number++
+	}
+	return number
+}
+
+func (c course) deploy(w *world.World) {
+	if !c.ecs() {
+		w.Commit("main", "v2", map[string]string{world.AppFile("web"): c.file})
+		return
+	}
+	for image, b := range c.images {
+		w.AWS.Behave(image, b)
+	}
+	w.CommitECS("web", "v2", c.body)
+}
+
+// awsGuards are the hooks of calls to the local cloud.
+func awsGuards(m mode, die func(what, by string) bool) (func(world.AWSCall) bool, func(world.AWSCall)) {
+	before := func(x world.AWSCall) bool {
+		return !(m.cloud && !m.after && x.Write && die(x.String(), x.By) && !m.server)
+	}
+	after := func(x world.AWSCall) {
+		if m.cloud && m.after && x.Write || m.read && x.Fresh {
+			die(x.String(), x.By)
+		}
+	}
+	return before, after
+}
+
 // guards are the hooks of cloud writes: the writer is checked at each, and
 // something dies at one.
-func guards(w *world.World, m mode, die func(string) bool) (func(fake.Write) fake.Verdict, func(fake.Write)) {
+func guards(w *world.World, m mode, die func(what, by string) bool) (func(fake.Write) fake.Verdict, func(fake.Write)) {
 	before := func(x fake.Write) fake.Verdict {
 		w.CheckWriter(x)
-		if m.cloud && !m.after && die(x.String()) && !m.server {
+		if m.cloud && !m.after && die(x.String(), "") && !m.server {
 			return fake.Verdict{Lose: true, Err: errDied}
 		}
 		return fake.Verdict{}
 	}
 	after := func(x fake.Write) {
 		if m.cloud && m.after {
-			die(x.String())
+			die(x.String(), "")
 		}
 	}
 	return before, after
 }
 
-// settle lets time pass until the n-th deployment of an application is over.
-func settle(w *world.World, app string, n int) {
+// settle lets time pass until the n-th deployment of web is over. In the stage
+// cancel, if any, a person cancels it.
+func settle(w *world.World, n int, cancel string) {
 	for range 20 * 20 {
 		w.Tick(3 * time.Second)
 		if !w.Up() {
 			continue
 		}
-		if d, ok := w.Deployment(app, n); ok && d.Status.Terminal() {
+		d, ok := w.Deployment("web", n)
+		if ok && d.Status.Terminal() {
 			return
+		}
+		if i := d.Current(); cancel != "" && i >= 0 && d.Stages[i].Name == cancel && d.Cancel == nil {
+			if err := w.Cancel("bob", d.ID, ""); err != nil {
+				w.Note("cancel: %v", err)
+			}
 		}
 	}
 }
@@ -212,6 +297,10 @@ func examine(t *testing.T, w *world.World, what string) {
 	t.Helper()
 	w.CheckRecord(&world.Memory{})
 	w.CheckCloud()
+	if w.AWS != nil {
+		w.CheckAWS()
+		w.CheckUsers()
+	}
 	w.CheckEnds()
 	if p := w.Problems(); len(p) > 0 {
 		report(t, w, what+":\n"+strings.Join(p, "\n"))

@@ -31,24 +31,45 @@ type AWS struct {
 	ECS *awsecs.Client
 	ELB *elbv2.Client
 
+	every time.Duration // between two requests
+
 	mu         sync.Mutex
 	behaviours map[string]memory.Behaviour // by image
 	stop       chan struct{}
 	load       sync.WaitGroup
 	answers    map[string]int // by target group
 	failures   int
+	failed     []string        // the first failures, for people
+	made       map[string]bool // task sets that were ever seen
+	broken     map[string]bool // what CheckAWS has said already
+	foreignAt  time.Time       // when somebody else changed weights last
+}
+
+// AWSOptions say what kind of local cloud to make; the zero value is one where nothing takes time.
+type AWSOptions struct {
+	Profile localcloud.Profile
+	Seed    uint64
+	Settle  time.Duration // of the agents' provider; 0 means 30 s
+	Every   time.Duration // between two requests of users; 0 means 100 ms
 }
 
 // NewAWS makes a local cloud; Close ends it.
-func NewAWS(t testing.TB) *AWS {
-	a := &AWS{behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}}
+func NewAWS(t testing.TB) *AWS { return newAWS(t, AWSOptions{Seed: 7}) }
+
+func newAWS(t testing.TB, o AWSOptions) *AWS {
+	a := &AWS{
+		behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}, made: map[string]bool{}, broken: map[string]bool{}, every: o.Every,
+	}
+	if a.every == 0 {
+		a.every = 100 * time.Millisecond
+	}
 	a.Runtime = memory.New(func(image string) (memory.Behaviour, bool) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return a.behaviours[image], true
 	})
 	var err error
-	if a.Cloud, err = localcloud.New(localcloud.Options{Runtime: a.Runtime, Seed: 7}); err != nil {
+	if a.Cloud, err = localcloud.New(localcloud.Options{Runtime: a.Runtime, Seed: o.Seed, Profile: o.Profile}); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Cloud.Start(context.Background()); err != nil {
@@ -106,6 +127,9 @@ func (a *AWS) forward(primary, canary int32) []elbtypes.Action {
 
 // SetWeights changes the listener as somebody else would.
 func (a *AWS) SetWeights(primary, canary int32) error {
+	a.mu.Lock()
+	a.foreignAt = time.Now()
+	a.mu.Unlock()
 	_, err := a.ELB.ModifyListener(context.Background(), &elbv2.ModifyListenerInput{ListenerArn: &a.Listener, DefaultActions: a.forward(primary, canary)})
 	return err
 }
@@ -149,9 +173,9 @@ func (a *AWS) Behave(image string, b memory.Behaviour) {
 	a.behaviours[image] = b
 }
 
-// requests sends a request every 100 ms and counts what becomes of it.
+// requests sends a request now and then and counts what becomes of it.
 func (a *AWS) requests() {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(a.every)
 	defer tick.Stop()
 	for {
 		select {
@@ -166,6 +190,9 @@ func (a *AWS) requests() {
 			a.answers[r.TargetGroupARN]++
 		} else if len(a.answers) > 0 {
 			a.failures++
+			if len(a.failed) < 5 {
+				a.failed = append(a.failed, fmt.Sprintf("%s node %d group %s: %d", time.Now().Format("15:04:05.0"), r.Node, a.groupName(r.TargetGroupARN), r.Status))
+			}
 		}
 		a.mu.Unlock()
 	}
@@ -176,6 +203,16 @@ func (a *AWS) Failures() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.failures
+}
+
+func (a *AWS) groupName(arn string) string {
+	switch arn {
+	case a.Primary:
+		return "primary"
+	case a.Canary:
+		return "canary"
+	}
+	return arn
 }
 
 // Credentials are those of this cloud.
@@ -191,22 +228,4 @@ func (a *AWS) Close(t testing.TB) {
 		t.Errorf("close the local cloud: %v", err)
 	}
 	a.Runtime.Close()
-}
-
-// awsLink carries the calls of one process; a dead one reaches nobody.
-type awsLink struct {
-	w *World
-	p *Process
-}
-
-// RoundTrip implements http.RoundTripper.
-func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.p.Dead() {
-		return nil, errLinkCut
-	}
-	resp, err := l.w.AWS.Cloud.Transport().RoundTrip(r)
-	if l.p.Dead() {
-		return nil, errLinkCut
-	}
-	return resp, err
 }

@@ -139,11 +139,16 @@ func (w *World) CheckEnds() {
 			if err := json.Unmarshal(r.Body, &a); err != nil {
 				return err
 			}
+			check := w.checkECSEnd
 			if a.Kind == "FakeApp" {
-				if err := w.checkEnd(tx, a); err != nil {
-					return err
-				}
+				check = w.checkEnd
 			}
+			if err := check(tx, a); err != nil {
+				return err
+			}
+		}
+		if w.AWS != nil {
+			return w.checkECSObjects(tx)
 		}
 		return nil
 	})

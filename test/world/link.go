@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // errLinkCut is what a caller gets whose connection is gone.
@@ -24,7 +25,9 @@ type Link struct {
 	mu     sync.Mutex
 	cut    bool
 	silent bool // a cut link does not say so: calls hang
+	oneWay bool // calls arrive, answers do not
 	lost   chan struct{}
+	still  time.Time // the caller stands still until then
 }
 
 func newLink(h *host) *Link { return &Link{host: h, lost: make(chan struct{})} }
@@ -38,13 +41,47 @@ func (l *Link) Cut(silent bool) {
 	if !l.cut {
 		close(l.lost)
 	}
-	l.cut, l.silent = true, silent
+	l.cut, l.silent, l.oneWay = true, silent, false
+}
+
+// CutAnswers lets calls through and nothing back, until Mend.
+func (l *Link) CutAnswers() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.oneWay = true
+}
+
+// freeze keeps what is sent from now on until an instant.
+func (l *Link) freeze(until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.still = until
+}
+
+// thaw waits as long as the caller stands still; false when it died meanwhile.
+func (l *Link) thaw() bool {
+	l.mu.Lock()
+	d := time.Until(l.still)
+	lost, cut := l.lost, l.cut
+	l.mu.Unlock()
+	if d <= 0 || cut {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-lost:
+		return false
+	}
 }
 
 // Mend lets calls through again.
 func (l *Link) Mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.oneWay = false
 	if l.cut {
 		l.cut, l.lost = false, make(chan struct{})
 	}
@@ -61,6 +98,9 @@ func (l *Link) Do(req *http.Request) (*http.Response, error) { return l.RoundTri
 
 // RoundTrip implements http.RoundTripper.
 func (l *Link) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !l.thaw() {
+		return nil, errLinkCut
+	}
 	ctx := req.Context()
 	cut, silent, lost := l.state()
 	if cut {
@@ -101,8 +141,14 @@ func (l *Link) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.body.CloseWithError(err)
 		return nil, err
 	}
+	l.mu.Lock()
+	ready := c.ready
+	if l.oneWay {
+		ready = nil
+	}
+	l.mu.Unlock()
 	select {
-	case <-c.ready:
+	case <-ready:
 	case <-ctx.Done():
 		return fail(ctx.Err())
 	case <-lost:

@@ -20,22 +20,25 @@ type Process struct {
 	Name string
 	Link *Link
 
-	w    *World
-	dead atomic.Bool
-	stop context.CancelFunc
-	done chan struct{}
+	w     *World
+	dead  atomic.Bool
+	ended chan struct{} // closed when it is dead
+	stop  context.CancelFunc
+	done  chan struct{}
+	cloud *awsLink // nil without Options.AWS
 }
 
 // StartAgent starts a process.
 func (w *World) StartAgent(name string) *Process {
-	p := &Process{Name: name, Link: newLink(w.host), w: w, done: make(chan struct{})}
+	p := &Process{Name: name, Link: newLink(w.host), w: w, done: make(chan struct{}), ended: make(chan struct{})}
 	var link agent.Link = &audited{Link: client.NewLink(p.Link, baseURL, w.agentKey), w: w, p: p}
 	if w.opt.WrapLink != nil {
 		link = w.opt.WrapLink(p, link)
 	}
 	platforms := []platform.Platform{fake.New(fake.Options{Cloud: w.Cloud, By: name, Settle: w.opt.Settle, Mistake: w.opt.Mistake})}
 	if w.AWS != nil {
-		platforms = append(platforms, ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: &awsLink{w: w, p: p}}, Endpoint: w.AWS.Cloud.Endpoint(), Credentials: w.AWS.Credentials(), Logger: w.log}))
+		p.cloud = &awsLink{w: w, p: p, seen: map[string]string{}}
+		platforms = append(platforms, ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: p.cloud}, Endpoint: w.AWS.Cloud.Endpoint(), Credentials: w.AWS.Credentials(), Logger: w.log}))
 	}
 	a, err := agent.New(agent.Options{
 		Config: w.piped(), Key: spec.Secret(w.agentKey), Link: link, Platforms: platforms, Kinds: []spec.KindInfo{fake.KindInfo()},
@@ -72,6 +75,7 @@ func (p *Process) Kill() {
 	if p.dead.Swap(true) {
 		return
 	}
+	close(p.ended)
 	p.w.tracef("agent %s killed", p.Name)
 	p.Link.Cut(false)
 	p.stop()
@@ -87,11 +91,33 @@ func (p *Process) Stop() {
 	p.w.tracef("agent %s stops", p.Name)
 	p.stop()
 	<-p.done
-	p.dead.Store(true)
+	if !p.dead.Swap(true) {
+		close(p.ended)
+	}
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	if p.w.Processes[p.Name] == p {
 		delete(p.w.Processes, p.Name)
+	}
+}
+
+// Freeze lets the process stand still, as a stopped one does: what it sends
+// waits, with calls that have begun, and goes out when the time is over, however
+// long its callers have given up by then.
+func (p *Process) Freeze(d time.Duration) {
+	p.w.tracef("agent %s stands still for %s", p.Name, d)
+	p.Link.freeze(time.Now().Add(d))
+	if p.cloud != nil {
+		p.cloud.freeze(time.Now().Add(d))
+	}
+}
+
+// CutCloud cuts the process off from the cloud for a time. One way, its calls
+// arrive there and only the answers are lost.
+func (p *Process) CutCloud(oneWay bool, d time.Duration) {
+	p.w.tracef("agent %s is cut off from the cloud, one way %v, for %s", p.Name, oneWay, d)
+	if p.cloud != nil {
+		p.cloud.cut(oneWay, time.Now().Add(d))
 	}
 }
 
@@ -118,7 +144,7 @@ func (w *World) piped() *spec.Piped {
 	}
 	text += "  platformProviders:\n  - {name: fake, type: FAKE}\n"
 	if w.AWS != nil {
-		text += "  - {name: ecs, type: ECS, config: {region: us-east-1, settleTime: 30s}}\n"
+		text += "  - {name: ecs, type: ECS, config: {region: us-east-1, settleTime: " + w.opt.AWSOptions.settle().String() + "}}\n"
 	}
 	cfg, _, err := spec.ReadPiped("piped.yaml", []byte(text), fake.KindInfo())
 	if err != nil {

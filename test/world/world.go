@@ -42,6 +42,8 @@ type Options struct {
 	RouteLag time.Duration // until traffic follows a new weight
 	Mistake  fake.Mistake
 	AWS      bool // with ECS on a local cloud in memory
+	// AWSOptions are those of the local cloud.
+	AWSOptions AWSOptions
 	// WrapLink stands between an agent and its link, for planted faults.
 	WrapLink func(p *Process, l agent.Link) agent.Link
 	// Made is told the world before anything runs in it.
@@ -71,6 +73,8 @@ type World struct {
 	reports  map[string]string // process by the event id that it reported under
 	problems []string
 	trace    []string
+	aws      awsHooks
+	declared map[string]string // image by commit
 }
 
 // New makes a world inside the current bubble; Close must be called before the
@@ -84,7 +88,7 @@ func New(t testing.TB, opt Options) *World {
 	}
 	w := &World{
 		T: t, opt: opt, Cloud: fake.NewCloud("fake/1"), Repos: map[string]*gitmem.Repo{}, Processes: map[string]*Process{},
-		repoNames: opt.Repos, users: map[string]*client.Client{}, logs: &tail{}, reports: map[string]string{},
+		repoNames: opt.Repos, users: map[string]*client.Client{}, logs: &tail{}, reports: map[string]string{}, declared: map[string]string{},
 	}
 	if opt.Made != nil {
 		opt.Made(w)
@@ -109,7 +113,7 @@ func New(t testing.TB, opt Options) *World {
 		t.Fatal(err)
 	}
 	if opt.AWS {
-		w.AWS = NewAWS(t)
+		w.AWS = newAWS(t, opt.AWSOptions)
 		w.AWS.Load()
 	}
 	w.join()

@@ -1,14 +1,27 @@
 package ecs
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
 // Dump is the state in a short form for people and tests.
 type Dump struct {
 	Clusters []DumpCluster `json:"clusters"`
+	// Revisions are all task definitions, inactive ones too, by family and number.
+	Revisions []DumpRevision `json:"revisions"`
+}
+
+// DumpRevision is one task definition revision of a Dump.
+type DumpRevision struct {
+	ARN    string            `json:"arn"`
+	Active bool              `json:"active"`
+	Image  string            `json:"image"` // of the first container
+	Tags   map[string]string `json:"tags,omitempty"`
 }
 
 // DumpCluster is one cluster of a Dump.
@@ -42,6 +55,8 @@ type DumpTaskSet struct {
 	Steady         bool    `json:"steady"`
 	Failures       int     `json:"failures"`
 	TargetGroup    string  `json:"targetGroup,omitempty"`
+
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // DumpTask is one task of a Dump.
@@ -72,7 +87,16 @@ type DumpTarget struct {
 func (c *ECS) Dump() Dump {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := Dump{Clusters: []DumpCluster{}}
+	out := Dump{Clusters: []DumpCluster{}, Revisions: []DumpRevision{}}
+	for _, name := range slices.Sorted(maps.Keys(c.st.Families)) {
+		for _, r := range c.st.Families[name].Revisions {
+			d := DumpRevision{ARN: r.ARN, Active: r.Active, Tags: dumpTags(r.Tags)}
+			if cs := r.Def.V.ContainerDefinitions; len(cs) > 0 {
+				d.Image = aws.ToString(cs[0].Image)
+			}
+			out.Revisions = append(out.Revisions, d)
+		}
+	}
 	for _, cl := range c.st.sortedClusters() {
 		d := DumpCluster{Name: cl.Name, Services: []DumpService{}, Tasks: []DumpTask{}}
 		for _, s := range cl.sortedServices() {
@@ -92,7 +116,7 @@ func dumpService(cl *cluster, s *service) DumpService {
 		pending, running := counts(cl.tasksOf(s, set))
 		ds := DumpTaskSet{
 			ID: set.ID, ExternalID: aws.ToString(set.ExternalID), Status: set.Status, TaskDefinition: set.TaskDefinition, Scale: set.Scale,
-			Computed: set.Computed, Pending: pending, Running: running, Steady: set.Stable, Failures: set.Failures,
+			Computed: set.Computed, Pending: pending, Running: running, Steady: set.Stable, Failures: set.Failures, Tags: dumpTags(set.Tags),
 		}
 		if len(set.LoadBalancers) > 0 {
 			ds.TargetGroup = aws.ToString(set.LoadBalancers[0].TargetGroupArn)
@@ -103,6 +127,17 @@ func dumpService(cl *cluster, s *service) DumpService {
 		d.Events = append(d.Events, ev.Message)
 	}
 	return d
+}
+
+func dumpTags(ts []types.Tag) map[string]string {
+	var out map[string]string
+	for _, t := range ts {
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return out
 }
 
 func (c *ECS) dumpTask(t *task) DumpTask {

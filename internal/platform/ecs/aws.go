@@ -90,18 +90,23 @@ func (a *awsCloud) bound(ctx context.Context) (context.Context, context.CancelFu
 // Account implements services. The answer is kept: credentials of one client stay in one account.
 func (a *awsCloud) Account(ctx context.Context) (string, error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.account != "" {
-		return a.account, nil
+	known := a.account
+	a.mu.Unlock()
+	if known != "" {
+		return known, nil
 	}
+	// Not under the lock: who waits for a lock does not end with its context, and two answers are the same.
 	ctx, cancel := a.bound(ctx)
 	defer cancel()
 	out, err := a.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", classify("sts:GetCallerIdentity", err)
 	}
-	a.account = aws.ToString(out.Account) + "/" + a.region
-	return a.account, nil
+	known = aws.ToString(out.Account) + "/" + a.region
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.account = known
+	return known, nil
 }
 
 // under runs one ECS operation under its deadline; the caller classifies the error.

@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/penstock-cd/penstock/internal/localcloud"
+	"github.com/penstock-cd/penstock/internal/localcloud/runtime/memory"
+	"github.com/penstock-cd/penstock/test/world"
+)
+
+// crashCloud is the local cloud of the crash matrix: two router nodes that take
+// new weights over 2 to 10 s after the API shows them.
+var crashCloud = world.AWSOptions{
+	Seed: 7, Every: 500 * time.Millisecond,
+	Profile: localcloud.Profile{
+		Name: "crash", Latency: 20 * time.Millisecond, Nodes: 2, WeightLagMin: 2 * time.Second, WeightLagMax: 10 * time.Second, Watch: 2 * time.Second,
+	},
+}
+
+// articleCanary is the pipeline of the main job.
+const articleCanary = `  pipeline:
+    stages:
+    - name: ECS_CANARY_ROLLOUT
+      with: {scale: 30}
+    - name: ECS_TRAFFIC_ROUTING
+      with: {canary: 20}
+    - name: WAIT
+      with: {duration: 60s}
+    - name: ECS_PRIMARY_ROLLOUT
+    - name: ECS_TRAFFIC_ROUTING
+      with: {primary: 100}
+    - name: ECS_CANARY_CLEAN
+`
+
+const ecsBlueGreen = `  pipeline:
+    stages:
+    - name: ECS_CANARY_ROLLOUT
+      with: {scale: 100}
+    - name: ECS_TRAFFIC_ROUTING
+      with: {canary: 100}
+    - name: ECS_PRIMARY_ROLLOUT
+    - name: ECS_TRAFFIC_ROUTING
+      with: {primary: 100}
+    - name: ECS_CANARY_CLEAN
+`
+
+// ecsCourses are the ways a deployment on ECS goes, and their ways back.
+func ecsCourses() []course {
+	sick := map[string]memory.Behaviour{"v2": {UnhealthyAfter: 60 * time.Second}}
+	dead := map[string]memory.Behaviour{"v2": {FailToStart: true}}
+	return []course{
+		{name: "ecs canary", first: noPipeline, body: articleCanary, want: "SUCCESS"},
+		{name: "ecs canary and back", first: noPipeline, body: articleCanary, cancel: "ECS_CANARY_CLEAN", want: "ROLLED_BACK"},
+		{name: "ecs sick canary", first: noPipeline, body: articleCanary, images: sick, want: "ROLLED_BACK"},
+		{name: "ecs blue-green", first: noPipeline, body: ecsBlueGreen, want: "SUCCESS"},
+		{name: "ecs blue-green and back", first: noPipeline, body: ecsBlueGreen, cancel: "ECS_PRIMARY_ROLLOUT", want: "ROLLED_BACK"},
+		{name: "ecs quick sync", first: noPipeline, body: noPipeline, want: "SUCCESS"},
+		{name: "ecs quick sync and back", first: noPipeline, body: noPipeline, images: dead, want: "ROLLED_BACK"},
+		{name: "ecs first deployment", body: noPipeline, want: "SUCCESS"},
+		{name: "ecs first deployment and back", body: noPipeline, images: dead, want: "ROLLED_BACK"},
+		{name: "ecs adoption", live: true, body: articleCanary, want: "SUCCESS"},
+		{name: "ecs adoption and back", live: true, body: articleCanary, images: sick, want: "ROLLED_BACK"},
+	}
+}
+
+// TestCourses: each course ends as it should when nothing dies.
+func TestCourses(t *testing.T) {
+	onlySeeds(t)
+	for _, c := range ecsCourses() {
+		if !thorough() && c.name != "ecs adoption and back" {
+			continue
+		}
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			for _, m := range []mode{{name: "reads", read: true}, {name: "cloud writes", cloud: true}, {name: "durable writes"}} {
+				synctest.Test(t, func(t *testing.T) { crashOnce(t, c, m, 1<<30) })
+				if !thorough() {
+					break
+				}
+			}
+		})
+	}
+}
