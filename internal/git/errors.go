@@ -31,6 +31,8 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrNotRegular: the path is a symlink, a submodule or a directory where a file is needed.
 	ErrNotRegular = errors.New("not a regular file")
+	// ErrLFS: the path holds a Git LFS pointer, and the content is elsewhere.
+	ErrLFS = errors.New("kept in Git LFS")
 	// ErrCorrupt: the mirror on disk is damaged. The next Fetch clones it again.
 	ErrCorrupt = errors.New("mirror damaged")
 	// ErrInUse: another process has the mirror's directory.

@@ -180,12 +180,21 @@ func TestSSHHostKeys(t *testing.T) {
 		kind  error
 		words []string
 	}{
-		"unknown": {git.Auth{SSHKeyFile: s.client, SSHKnownHostsFile: none}, git.ErrHostKey,
-			[]string{s.name(), print1, "ED25519", "no known_hosts file", fmt.Sprintf("ssh-keyscan -t ed25519 -p %d 127.0.0.1", s.port), "git.sshKnownHosts"}},
-		"changed": {git.Auth{SSHKeyFile: s.client, SSHKnownHostsFile: s.hostsFile(t, other.PublicKey())}, git.ErrHostKey,
-			[]string{s.name(), print1, "has another one", "known hosts:1", "somebody may stand in between"}},
-		"changed, accepting new ones": {git.Auth{SSHKeyFile: s.client, SSHKnownHostsFile: s.hostsFile(t, other.PublicKey()), SSHAcceptNew: true}, git.ErrHostKey,
-			[]string{s.name(), print1}},
+		"unknown": {
+			git.Auth{SSHKeyFile: s.client, SSHKnownHostsFile: none},
+			git.ErrHostKey,
+			[]string{s.name(), print1, "ED25519", "no known_hosts file", fmt.Sprintf("ssh-keyscan -t ed25519 -p %d 127.0.0.1", s.port), "git.sshKnownHosts"},
+		},
+		"changed": {
+			git.Auth{SSHKeyFile: s.client, SSHKnownHostsFile: s.hostsFile(t, other.PublicKey())},
+			git.ErrHostKey,
+			[]string{s.name(), print1, "has another one", "known hosts:1", "somebody may stand in between"},
+		},
+		"changed, accepting new ones": {
+			git.Auth{SSHKeyFile: s.client, SSHKnownHostsFile: s.hostsFile(t, other.PublicKey()), SSHAcceptNew: true},
+			git.ErrHostKey,
+			[]string{s.name(), print1},
+		},
 		"our key": {git.Auth{SSHKeyFile: otherFile, SSHKnownHostsFile: known}, git.ErrAuth, []string{"Permission denied"}},
 	} {
 		_, poll := h.remote(t, source(x.auth)).Head(t.Context())
