@@ -229,6 +229,10 @@ func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, err
 		_, warnings, err := spec.ReadPiped(at, data)
 		return r.problems(at, warnings, err, nil), nil
 	}
+	var gone *elsewhereError
+	if _, err := r.ReadFile(ctx, at); errors.As(err, &gone) {
+		return r.problems(at, nil, spec.Error{File: at, Line: 1, Column: 1, Message: gone.what, Hint: gone.hint}, nil), nil
+	}
 	app, warnings, err := spec.ReadApplication(at, data)
 	dir := path.Dir(at)
 	if dir == "." {

@@ -7,10 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/penstock-cd/penstock/internal/git"
+	"github.com/penstock-cd/penstock/internal/git/gitexec"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
@@ -88,7 +91,7 @@ func (r *workTree) inside(name string) string {
 }
 
 // ReadFile implements platform.Files.
-func (r *workTree) ReadFile(_ context.Context, name string) ([]byte, error) {
+func (r *workTree) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	f, err := r.root.Open(filepath.FromSlash(name))
 	if err != nil {
 		return nil, err
@@ -97,7 +100,48 @@ func (r *workTree) ReadFile(_ context.Context, name string) ([]byte, error) {
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("is a folder")}
 	}
-	return io.ReadAll(io.LimitReader(f, spec.MaxBytes+1))
+	if err := r.elsewhere(ctx, name); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, spec.MaxBytes+1))
+	if err == nil && git.IsLFSPointer(data) {
+		return nil, inLFS(name)
+	}
+	return data, err
+}
+
+// elsewhereError is a file that an agent does not find in the repository.
+type elsewhereError struct{ what, hint string }
+
+func (e *elsewhereError) Error() string { return e.what + "; " + e.hint }
+
+func inLFS(name string) error {
+	return &elsewhereError{name + " is kept in Git LFS: " + git.LFSDetail, git.LFSHint}
+}
+
+// elsewhere refuses what a checkout shows and an agent does not find: a file of a
+// submodule, and the content of one in Git LFS.
+func (r *workTree) elsewhere(ctx context.Context, name string) error {
+	attributed := false
+	for dir := path.Dir(name); ; dir = path.Dir(dir) {
+		if _, err := r.root.Lstat(path.Join(dir, ".git")); err == nil && dir != "." {
+			return &elsewhereError{name + " lies in the submodule " + dir + ", and submodules are not fetched", "move the files into this repository, or give the other repository to the agent"}
+		}
+		if text, err := r.root.ReadFile(path.Join(dir, ".gitattributes")); err == nil && strings.Contains(string(text), "filter=lfs") {
+			attributed = true
+		}
+		if dir == "." || dir == "/" {
+			break
+		}
+	}
+	if !attributed {
+		return nil
+	}
+	out, err := gitexec.New(gitexec.Options{}).Run(ctx, "", nil, "-C", r.dir, "check-attr", "-z", "filter", "--", name)
+	if err == nil && strings.HasSuffix(string(out), "\x00filter\x00lfs\x00") {
+		return inLFS(name)
+	}
+	return nil // without git, or outside of a repository, the pointer itself would have told
 }
 
 // display is the name of a file of the repository for people: as seen from

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ const (
 type appRule struct {
 	rule    deploy.CommitRule
 	invalid string // why the file cannot be used, "" when it can
+	missing bool   // there is no such file
 	name    string
 	labels  map[string]string
 	desc    string
@@ -75,6 +77,9 @@ func (p *poller) candidate(ctx context.Context, repo Repo, m move, app deploy.Ap
 		if r != nil && read.invalid != "" {
 			read.rule = r.rule // the rule that held before decides whether it would be due
 		}
+		if read.missing {
+			read.invalid += p.moveOf(ctx, repo, m, app)
+		}
 		r = read
 		p.rules[app.ID] = r
 	}
@@ -84,6 +89,29 @@ func (p *poller) candidate(ctx context.Context, repo Repo, m move, app deploy.Ap
 		c.Name, c.Labels, c.Description = r.name, r.labels, r.desc
 	}
 	return c, c.Due || edited
+}
+
+// moveOf says where an application's file went that is gone: to one that came with
+// the same movement and has the name. Files that did not change are not read.
+func (p *poller) moveOf(ctx context.Context, repo Repo, m move, app deploy.Application) string {
+	var found []string
+	for _, name := range m.changed {
+		if !spec.IsApplicationFile(name) || name == filePath(app.Ref) || len(found) > 1 {
+			continue
+		}
+		data, err := repo.ReadFile(ctx, m.new, name)
+		if err != nil {
+			continue // deleted with it, or unreadable: not where it went
+		}
+		file, _, err := spec.ReadApplication(name, data, p.a.opt.Kinds...)
+		if err == nil && file != nil && file.Name == app.Name && p.a.kindOf(file) == app.Kind {
+			found = append(found, name)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return fmt.Sprintf("; the same commit brought %s with the same name: if the folder was renamed, register that file and delete this application, and the next deployment takes the live service over", found[0])
 }
 
 // due decides about one application. The first look is always due, and so is a
@@ -106,7 +134,7 @@ func (p *poller) readRule(ctx context.Context, repo Repo, commit string, app dep
 	data, err := repo.ReadFile(ctx, commit, name)
 	switch {
 	case errors.Is(err, git.ErrNotFound):
-		r.invalid = missingFile(name, commit).Error()
+		r.invalid, r.missing = missingFile(name, commit).Error(), true
 		return r, nil
 	case err != nil:
 		return nil, err
@@ -170,6 +198,9 @@ func (p *poller) found(ctx context.Context, repo Repo, head, name string) (clien
 	switch {
 	case errors.Is(err, git.ErrNotRegular), errors.Is(err, git.ErrNotFound), errors.Is(err, git.ErrTooLarge):
 		return f, false, nil
+	case errors.Is(err, git.ErrLFS): // people know it as an application file
+		f.InvalidDetail = spec.Error{File: name, Message: git.ErrLFS.Error() + ": " + git.LFSDetail, Hint: git.LFSHint}.Error()
+		return f, true, nil
 	case err != nil:
 		return f, false, err
 	case len(data) > maxFoundFileSize:

@@ -420,3 +420,98 @@ func TestDriftIsToldWhenTwoLooksAgree(t *testing.T) {
 		}
 	})
 }
+
+// A folder that was renamed is not lost: the application says that its file is gone
+// and where it stands now, and the new file is offered.
+func TestARenamedFolderIsShown(t *testing.T) {
+	for name, c := range map[string]struct {
+		add  map[string]string
+		want string // in the detail, and what it must not hold when empty
+	}{
+		"renamed":              {map[string]string{"site/app.pipecd.yaml": quick}, "site/app.pipecd.yaml with the same name"},
+		"deleted":              {nil, ""},
+		"another one appeared": {map[string]string{"site/app.pipecd.yaml": strings.Replace(quick, "name: web", "name: other", 1)}, ""},
+		"two of that name":     {map[string]string{"site/app.pipecd.yaml": quick, "two/app.pipecd.yaml": quick}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.ready(quick)
+				b.start()
+				time.Sleep(time.Second)
+				b.reported()
+				b.rec.set(func() { b.rec.files = nil })
+				if _, err := b.repo.Commit(git.Change{Branch: "main", Message: "move", Remove: []string{"web"}, Files: c.add}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(12 * time.Second)
+				r := b.one()
+				if len(r.Candidates) != 1 || !strings.Contains(r.Candidates[0].InvalidDetail, "web/app.pipecd.yaml: there is no such file") {
+					t.Fatalf("candidates %+v", r.Candidates)
+				}
+				if got := r.Candidates[0].InvalidDetail; !strings.Contains(got, c.want) || c.want == "" && strings.Contains(got, "the same commit") {
+					t.Errorf("said %q", got)
+				}
+				b.rec.set(func() {
+					if len(b.rec.files) != 1 || len(b.rec.files[0].Files) != len(c.add) {
+						t.Errorf("offered %+v", b.rec.files)
+					}
+				})
+			})
+		})
+	}
+}
+
+// A file that is elsewhere makes the application unusable, with path and reason.
+func TestAFileInLFSOrASubmoduleIsNamed(t *testing.T) {
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+	for name, c := range map[string]struct {
+		change git.Change
+		want   string
+	}{
+		"lfs":       {git.Change{Files: map[string]string{"web/app.pipecd.yaml": pointer}}, "Git LFS"},
+		"submodule": {git.Change{Remove: []string{"web"}, Submodules: map[string]string{"web": strings.Repeat("a", 40)}}, "submodule"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.ready(quick)
+				b.start()
+				time.Sleep(time.Second)
+				b.reported()
+				c.change.Branch, c.change.Message = "main", "change"
+				if _, err := b.repo.Commit(c.change); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(12 * time.Second)
+				r := b.one()
+				if len(r.Candidates) != 1 || !strings.Contains(r.Candidates[0].InvalidDetail, c.want) || !strings.Contains(r.Candidates[0].InvalidDetail, "web/app.pipecd.yaml") {
+					t.Errorf("candidates %+v", r.Candidates)
+				}
+			})
+		})
+	}
+}
+
+// A branch that is gone is an error that is told, and nothing is deployed or lost
+// meanwhile.
+func TestADeletedBranchIsTold(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		b.start()
+		time.Sleep(time.Second)
+		b.reported()
+		head := b.rec.head
+		b.repo.DeleteBranch("main")
+		time.Sleep(15 * time.Second)
+		r := b.one()
+		if r.New != "" || !strings.Contains(r.Error, "branch not found") {
+			t.Errorf("reported %+v", r)
+		}
+		if err := b.repo.ForcePush("main", head); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Minute) // it is back, where it was
+		if r := b.one(); r.Error != "" || r.Old != r.New || len(r.Candidates) != 0 {
+			t.Errorf("reported %+v", r)
+		}
+	})
+}

@@ -241,6 +241,7 @@ func (w *world) webhook() {
 	if err != nil {
 		return
 	}
+	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-GitHub-Event", "push")
 	req.Header.Set("X-Hub-Signature-256", "sha256="+sign(body, w.secret))
 	res, err := http.DefaultClient.Do(req)

@@ -222,7 +222,7 @@ func contractRefusals(t *testing.T, u *upstream) {
 	head, _ := u.mirror.FetchedHead(ctx)
 	for p, want := range map[string]error{
 		"apps/link": git.ErrNotRegular, "vendor/sub": git.ErrNotRegular, "apps": git.ErrNotRegular, "apps/dirlink/task.json": git.ErrNotRegular,
-		"nothing": git.ErrNotFound, "apps/nothing": git.ErrNotFound, "no/such/dir": git.ErrNotFound, "vendor/sub/x": git.ErrNotFound,
+		"nothing": git.ErrNotFound, "apps/nothing": git.ErrNotFound, "no/such/dir": git.ErrNotFound, "vendor/sub/x": git.ErrNotRegular, "vendor/sub/x/y": git.ErrNotRegular,
 		"": git.ErrInvalid, ".": git.ErrInvalid, "../x": git.ErrInvalid, "/etc/passwd": git.ErrInvalid, "a\nb": git.ErrInvalid, "a/../../b": git.ErrInvalid,
 	} {
 		got, err := u.mirror.ReadFile(ctx, head, p)

@@ -7,7 +7,10 @@
 // error or on a command line.
 package git
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Signature is who wrote a commit, and when.
 type Signature struct {
@@ -81,9 +84,23 @@ type Auth struct {
 	SSHKeyFile string
 	// SSHConfigFile replaces ssh's own configuration file.
 	SSHConfigFile string
-	// SSHKnownHostsFile, when given, must already hold the host's key. Without it a
-	// new host's key is accepted once and must stay the same.
-	SSHKnownHostsFile string
+	// Tokens makes the https credentials where they expire; it wins over Password.
+	Tokens TokenSource
+	// A host's ssh key has to be known. SSHKnownHostsFile, when given, is the only file
+	// that counts. Without it ssh's own files do, and SSHMoreHostsFile beside them.
+	SSHKnownHostsFile, SSHMoreHostsFile string
+	// SSHAcceptNew takes the key of an unknown host at first sight, and keeps it. One
+	// that changed is refused all the same.
+	SSHAcceptNew bool
+}
+
+// TokenSource makes https credentials that expire. Its errors are *Error. Safe for
+// concurrent use.
+type TokenSource interface {
+	// Token returns credentials that are good for the next minutes.
+	Token(ctx context.Context) (username, password string, err error)
+	// Refused says that the host did not take a password: the next Token is a new one.
+	Refused(password string)
 }
 
 // Source is one branch of one repository.

@@ -1,12 +1,15 @@
 package git
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/penstock-cd/penstock/internal/git/gitexec"
 )
@@ -18,11 +21,19 @@ type endpoint struct {
 	display string
 	http    bool
 	branch  string
-	header  string // value of Authorization, empty without credentials
 	auth    Auth
-	secrets []string
+	fixed   credentials // of the configuration; none with a source of tokens
+
+	mu      sync.Mutex
+	secrets []string // what is never shown
 	// tokenInURL: the address holds a token where the user name goes.
 	tokenInURL bool
+}
+
+// credentials are what one request or command is sent with.
+type credentials struct {
+	header   string // value of Authorization, empty without credentials
+	password string // of a source of tokens
 }
 
 func newEndpoint(src Source) (*endpoint, error) {
@@ -36,18 +47,59 @@ func newEndpoint(src Source) (*endpoint, error) {
 	e.display = e.url
 	// A configured user name alone is no credential: sending it would make hosts
 	// refuse what they show to everybody. A token in the address is one.
-	if e.http && (e.auth.Password != "" || e.tokenInURL) {
-		if e.auth.Username == "" {
-			e.auth.Username = "git"
-		}
-		pair := base64.StdEncoding.EncodeToString([]byte(e.auth.Username + ":" + e.auth.Password))
-		e.header = "Basic " + pair
-		e.secrets = append(e.secrets, pair)
+	if e.http && e.auth.Tokens == nil && (e.auth.Password != "" || e.tokenInURL) {
+		e.fixed.header = e.basic(e.auth.Username, e.auth.Password)
 	}
-	if p := e.auth.Password; p != "" {
-		e.secrets = append(e.secrets, p, url.QueryEscape(p), url.PathEscape(p))
-	}
+	e.hide(e.auth.Password)
 	return e, nil
+}
+
+// basic is the value of Authorization for a user name and a password.
+func (e *endpoint) basic(username, password string) string {
+	if username == "" {
+		username = "git"
+	}
+	pair := base64.StdEncoding.EncodeToString([]byte(username + ":" + password))
+	e.hide(pair)
+	return "Basic " + pair
+}
+
+// maxSecrets bounds how many tokens of the past are kept out of messages.
+const maxSecrets = 60
+
+// hide keeps a secret, in every form that it travels in, out of what people see.
+func (e *endpoint) hide(secret string) {
+	if secret == "" {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+		if !slices.Contains(e.secrets, form) {
+			e.secrets = append(e.secrets, form)
+		}
+	}
+	e.secrets = e.secrets[max(0, len(e.secrets)-maxSecrets):]
+}
+
+// credentials are those of the configuration, or new ones of the source of tokens.
+func (e *endpoint) credentials(ctx context.Context) (credentials, error) {
+	if !e.http || e.auth.Tokens == nil {
+		return e.fixed, nil
+	}
+	username, password, err := e.auth.Tokens.Token(ctx)
+	if err != nil {
+		return credentials{}, err
+	}
+	e.hide(password)
+	return credentials{header: e.basic(username, password), password: password}, nil
+}
+
+// refused tells the source of tokens about a token that the host does not take.
+func (e *endpoint) refused(c credentials) {
+	if c.password != "" {
+		e.auth.Tokens.Refused(c.password)
+	}
 }
 
 func scpForm() *regexp.Regexp {
@@ -89,7 +141,7 @@ func (e *endpoint) takeURL(u *url.URL, bad func(string) error) error {
 			e.auth.Username, e.auth.Password = u.User.Username(), password
 			if !hasPassword { // a token alone stands where the name goes
 				e.tokenInURL = true
-				e.secrets = append(e.secrets, u.User.Username())
+				e.hide(u.User.Username())
 			}
 		}
 		u.User, u.RawQuery, u.Fragment = nil, "", ""
@@ -113,46 +165,28 @@ func (e *endpoint) takeURL(u *url.URL, bad func(string) error) error {
 // runner has the credentials in the environment of its commands. The header is
 // bound to scheme and host, and redirects are not followed with it, so that it
 // reaches nobody else.
-func (e *endpoint) runner(gitPath string) *gitexec.Runner {
+func (e *endpoint) runner(gitPath string, c credentials) *gitexec.Runner {
 	o := gitexec.Options{Path: gitPath, Settings: []gitexec.Setting{
 		{Key: "http.lowSpeedLimit", Value: "1"},
 		{Key: "http.lowSpeedTime", Value: "60"},
 	}}
-	if e.header != "" {
+	if c.header != "" {
 		u, _ := url.Parse(e.url)
 		o.Settings = append(o.Settings,
-			gitexec.Setting{Key: "http." + u.Scheme + "://" + u.Host + "/.extraHeader", Value: "Authorization: " + e.header},
+			gitexec.Setting{Key: "http." + u.Scheme + "://" + u.Host + "/.extraHeader", Value: "Authorization: " + c.header},
 			gitexec.Setting{Key: "http.followRedirects", Value: "false"})
 	}
-	o.Env = append(o.Env, "GIT_SSH_COMMAND="+e.sshCommand())
+	o.Env = append(o.Env, "GIT_SSH_COMMAND="+e.sshCommand("BatchMode=yes"))
 	return gitexec.New(o)
-}
-
-func (e *endpoint) sshCommand() string {
-	args := []string{"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15"}
-	if f := e.auth.SSHConfigFile; f != "" {
-		args = append(args, "-F", f)
-	}
-	if f := e.auth.SSHKeyFile; f != "" {
-		args = append(args, "-i", f, "-o", "IdentitiesOnly=yes")
-	}
-	if f := e.auth.SSHKnownHostsFile; f != "" {
-		args = append(args, "-o", "UserKnownHostsFile="+f, "-o", "StrictHostKeyChecking=yes")
-	} else {
-		args = append(args, "-o", "StrictHostKeyChecking=accept-new")
-	}
-	for i, a := range args {
-		args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'" // git gives the whole to a shell
-	}
-	return strings.Join(args, " ")
 }
 
 // redact removes every credential from words that came from outside.
 func (e *endpoint) redact(s string) string {
-	for _, secret := range e.secrets {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "***")
-		}
+	e.mu.Lock()
+	secrets := slices.Clone(e.secrets)
+	e.mu.Unlock()
+	for _, secret := range secrets {
+		s = strings.ReplaceAll(s, secret, "***")
 	}
 	return regexp.MustCompile(`(https?://)[^/\s@']+@`).ReplaceAllString(s, "$1***@")
 }

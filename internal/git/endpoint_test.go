@@ -69,9 +69,9 @@ func TestCredentialsStayHidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := "fatal: https://me:other@example.com/r s3cr&t/x s3cr%26t%2Fx " + strings.TrimPrefix(e.header, "Basic ") + " Authentication failed"
-	err = e.remoteFailure("fetch", &gitexec.ExitError{Command: "fetch", Code: 128, Stderr: said})
-	for _, secret := range []string{"s3cr", "other", strings.TrimPrefix(e.header, "Basic ")} {
+	said := "fatal: https://me:other@example.com/r s3cr&t/x s3cr%26t%2Fx " + strings.TrimPrefix(e.fixed.header, "Basic ") + " Authentication failed"
+	err = e.remoteFailure(t.Context(), "fetch", "", &gitexec.ExitError{Command: "fetch", Code: 128, Stderr: said})
+	for _, secret := range []string{"s3cr", "other", strings.TrimPrefix(e.fixed.header, "Basic ")} {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("%q shows in %v", secret, err)
 		}
@@ -79,7 +79,7 @@ func TestCredentialsStayHidden(t *testing.T) {
 	if !errors.Is(err, ErrAuth) {
 		t.Errorf("kind of %v", err)
 	}
-	cmd := e.runner("").Command(t.Context(), "/x", "fetch")
+	cmd := e.runner("", e.fixed).Command(t.Context(), "/x", "fetch")
 	if args := strings.Join(cmd.Args, " "); strings.Contains(args, "s3cr") || strings.Contains(args, "Basic") {
 		t.Errorf("command line: %s", args)
 	}
@@ -96,7 +96,7 @@ func TestSSHCommandIsQuoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := e.sshCommand(); !strings.Contains(got, `'-i' '/keys/it'\''s $(mine)' '-o' 'IdentitiesOnly=yes'`) || !strings.Contains(got, "accept-new") {
+	if got := e.sshCommand(); !strings.Contains(got, `'-i' '/keys/it'\''s $(mine)' '-o' 'IdentitiesOnly=yes'`) || !strings.Contains(got, "StrictHostKeyChecking=yes") {
 		t.Errorf("%s", got)
 	}
 }
@@ -110,7 +110,6 @@ func TestWhatGitSays(t *testing.T) {
 		"fatal: unable to access 'https://example.com/r/': The requested URL returned error: 403":                                             ErrAuth,
 		"fatal: could not read Username for 'https://example.com': terminal prompts disabled":                                                 ErrAuth,
 		"git@example.com: Permission denied (publickey).\nfatal: Could not read from remote repository.":                                      ErrAuth,
-		"Host key verification failed.\nfatal: Could not read from remote repository.":                                                        ErrAuth,
 		"fatal: couldn't find remote ref refs/heads/main":                                                                                     ErrBranchMissing,
 		"warning: Could not find remote branch main to clone.\nfatal: Remote branch main not found in upstream origin":                        ErrBranchMissing,
 		"fatal: repository 'https://example.com/r/' not found":                                                                                ErrNotRepository,
@@ -125,7 +124,7 @@ func TestWhatGitSays(t *testing.T) {
 		"error: RPC failed; curl 18 transfer closed with outstanding read data remaining\nfatal: early EOF\nfatal: fetch-pack: invalid input": ErrUnreachable,
 	}
 	for said, want := range tests {
-		err := e.remoteFailure("fetch", &gitexec.ExitError{Command: "fetch", Code: 128, Stderr: said})
+		err := e.remoteFailure(t.Context(), "fetch", "", &gitexec.ExitError{Command: "fetch", Code: 128, Stderr: said})
 		if !errors.Is(err, want) {
 			t.Errorf("%s\n\tgave %v", said, err)
 		}
@@ -152,8 +151,8 @@ func TestWhatCountsAsACredential(t *testing.T) {
 	for name, tt := range tests {
 		tt.src.Branch = "main"
 		e, err := newEndpoint(tt.src)
-		if err != nil || e.header != tt.want {
-			t.Errorf("%s: %q, %v; want %q", name, e.header, err, tt.want)
+		if err != nil || e.fixed.header != tt.want {
+			t.Errorf("%s: %q, %v; want %q", name, e.fixed.header, err, tt.want)
 		}
 	}
 }

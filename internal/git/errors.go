@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,6 +16,8 @@ var (
 	ErrUnreachable = errors.New("git host unreachable")
 	// ErrAuth: the credentials are missing, wrong or not allowed to read.
 	ErrAuth = errors.New("access refused")
+	// ErrHostKey: the ssh host's key is unknown, or another one than is known.
+	ErrHostKey = errors.New("ssh host key not accepted")
 	// ErrBranchMissing: the repository has no such branch.
 	ErrBranchMissing = errors.New("branch not found")
 	// ErrNotRepository: something answered, but there is no git repository.
@@ -28,6 +31,8 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrNotRegular: the path is a symlink, a submodule or a directory where a file is needed.
 	ErrNotRegular = errors.New("not a regular file")
+	// ErrLFS: the path holds a Git LFS pointer, and the content is elsewhere.
+	ErrLFS = errors.New("kept in Git LFS")
 	// ErrCorrupt: the mirror on disk is damaged. The next Fetch clones it again.
 	ErrCorrupt = errors.New("mirror damaged")
 	// ErrInUse: another process has the mirror's directory.
@@ -106,7 +111,6 @@ type symptom struct {
 
 func symptoms() []symptom {
 	return []symptom{
-		{[]string{"host key verification failed"}, ErrAuth, "the ssh host key is unknown or has changed; put the right one into the known_hosts file"},
 		{
 			[]string{"authentication failed", "could not read username", "could not read password", "permission denied", "error: 401", "error: 403", "invalid credentials"},
 			ErrAuth, hintAuth,
@@ -145,7 +149,14 @@ func damage() []string {
 }
 
 // remoteFailure turns an error of a command that spoke to the remote into an *Error.
-func (e *endpoint) remoteFailure(op string, err error) error {
+func (e *endpoint) remoteFailure(ctx context.Context, op, gitPath string, err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if hostKeyRefused(err) {
+		return e.hostKeyFailure(ctx, op, gitPath, err)
+	}
 	out := &Error{Op: op, Repo: e.display, Cause: err}
 	var exit *gitexec.ExitError
 	if !errors.As(err, &exit) {

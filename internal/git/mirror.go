@@ -61,7 +61,7 @@ func Open(ctx context.Context, o MirrorOptions) (*Mirror, error) {
 	}
 	m := &Mirror{
 		end: end, maxFile: o.MaxFileSize, gitPath: o.GitPath, log: o.Log, url: end.url,
-		runner: end.runner(o.GitPath), write: make(chan struct{}, 1),
+		runner: end.runner(o.GitPath, end.fixed), write: make(chan struct{}, 1),
 	}
 	m.write <- struct{}{}
 	if m.maxFile <= 0 {
@@ -191,7 +191,7 @@ func (m *Mirror) Fetch(ctx context.Context) (string, error) {
 		err = m.cloneLocked(ctx)
 	}
 	if err != nil {
-		return "", m.asRemoteFailure("fetch", err)
+		return "", m.end.remoteFailure(ctx, "fetch", m.gitPath, err)
 	}
 	head, err := m.FetchedHead(ctx)
 	if errors.Is(err, ErrCorrupt) {
@@ -203,18 +203,22 @@ func (m *Mirror) Fetch(ctx context.Context) (string, error) {
 	return head, err
 }
 
-func (m *Mirror) asRemoteFailure(op string, err error) error {
-	var known *Error
-	if errors.As(err, &known) {
+// speak runs a command that speaks to the remote, with credentials of this moment.
+func (m *Mirror) speak(ctx context.Context, dir string, args ...string) error {
+	cred, err := m.end.credentials(ctx)
+	if err != nil {
 		return err
 	}
-	return m.end.remoteFailure(op, err)
+	_, err = m.end.runner(m.gitPath, cred).Run(ctx, dir, nil, args...)
+	if err != nil && cred.password != "" && errors.Is(m.end.remoteFailure(ctx, "", m.gitPath, err), ErrAuth) {
+		m.end.refused(cred)
+	}
+	return err
 }
 
 func (m *Mirror) fetch(ctx context.Context) error {
-	_, err := m.runner.Run(ctx, m.dir, nil, "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+	return m.speak(ctx, m.dir, "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
 		"--", m.url, "+"+m.end.ref()+":"+m.end.ref())
-	return err
 }
 
 // repair removes what stands in the way of a second try, and reports whether a
@@ -276,16 +280,15 @@ func (m *Mirror) cloneLocked(ctx context.Context) error {
 	defer os.RemoveAll(tmp) //nolint:errcheck // the next Open removes what is left
 	bare := filepath.Join(tmp, "bare")
 	run := func() error {
-		_, err := m.runner.Run(ctx, "", nil, "clone", "-q", "--bare", "--single-branch", "--no-tags", "--template=",
+		return m.speak(ctx, "", "clone", "-q", "--bare", "--single-branch", "--no-tags", "--template=",
 			"--branch", m.end.branch, "--", m.url, bare)
-		return err
 	}
 	err = run()
 	if err != nil && m.repair(ctx, err) {
 		err = run()
 	}
 	if err != nil {
-		return m.end.remoteFailure("clone", err)
+		return m.end.remoteFailure(ctx, "clone", m.gitPath, err)
 	}
 	if err := m.replace(bare); err != nil {
 		return &Error{Op: "clone", Repo: m.end.display, Cause: err}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/penstock-cd/penstock/internal/git/gitexec"
@@ -270,7 +271,50 @@ func (m *Mirror) ReadFile(ctx context.Context, commit, file string) ([]byte, err
 	if content[0].missing {
 		return nil, m.localFailure(op, fmt.Errorf("%w: %s is missing", errObject, entry.Hash))
 	}
+	if IsLFSPointer(content[0].data) {
+		return nil, &Error{Op: op, Repo: m.end.display, Kind: ErrLFS, Detail: LFSDetail, Hint: LFSHint}
+	}
 	return content[0].data, nil
+}
+
+// What is said of a file that is kept in Git LFS.
+const (
+	LFSDetail = "the repository holds a pointer only, and objects of Git LFS are not fetched"
+	LFSHint   = "commit the file itself: take its pattern out of .gitattributes, then git add --renormalize"
+)
+
+// IsLFSPointer reports whether a file's content stands for one in Git LFS
+// (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md).
+func IsLFSPointer(data []byte) bool {
+	return len(data) < 1024 && bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/spec/v1\n")) && bytes.Contains(data, []byte("\noid sha256:"))
+}
+
+// blocked finds what a path would have to go through and cannot: a submodule or a
+// symlink where a directory is needed. Without one the path is just not there.
+func (m *Mirror) blocked(ctx context.Context, op, commit, dir string) error {
+	parts := strings.Split(dir, "/")
+	for i, part := range parts {
+		parent, here := path.Join(parts[:i]...), path.Join(parts[:i+1]...)
+		entries, err := m.List(ctx, commit, parent)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == part })
+		if at < 0 {
+			return m.notFound(op, commit)
+		}
+		why, regular := NotRegular(entries[at].Kind)
+		if regular {
+			why = "it is a file"
+		}
+		if entries[at].Kind != KindDirectory {
+			return &Error{
+				Op: op, Repo: m.end.display, Kind: ErrNotRegular, Detail: fmt.Sprintf("%q is in its way: %s", here, why),
+				Hint: "move the files into this repository, or give the other repository to the agent",
+			}
+		}
+	}
+	return m.notFound(op, commit)
 }
 
 // lookUp finds a regular file and its size. The directory is read as well, because
@@ -289,8 +333,8 @@ func (m *Mirror) lookUp(ctx context.Context, op, commit, clean string) (Entry, i
 		return Entry{}, 0, m.unknown(op, commit)
 	}
 	switch {
-	case found[1].missing:
-		return Entry{}, 0, m.notFound(op, commit)
+	case found[1].missing, found[1].kind == "commit":
+		return Entry{}, 0, m.blocked(ctx, op, commit, dir)
 	case found[1].kind != "tree":
 		return Entry{}, 0, &Error{Op: op, Repo: m.end.display, Kind: ErrNotRegular, Detail: fmt.Sprintf("%q is no directory, and symlinks are not followed", dir)}
 	}

@@ -38,7 +38,7 @@ type Remote struct {
 	end    *endpoint
 	client *http.Client
 	own    bool
-	runner *gitexec.Runner
+	git    string // the binary
 
 	mu      sync.Mutex
 	url     string // where the repository answers now, after redirects on its host
@@ -61,7 +61,7 @@ func NewRemote(src Source, o RemoteOptions) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Remote{end: end, runner: end.runner(o.GitPath), url: end.url}
+	r := &Remote{end: end, git: o.GitPath, url: end.url}
 	if o.Client != nil {
 		c := *o.Client
 		r.client = &c
@@ -134,6 +134,10 @@ func (r *Remote) fallBack(ctx context.Context) (string, error) {
 func (r *Remote) ask(ctx context.Context, base string) (head, moved string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
+	cred, err := r.end.credentials(ctx)
+	if err != nil {
+		return "", "", err
+	}
 	body := lsRefsRequest(r.end.ref())
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/git-upload-pack", bytes.NewReader(body))
 	if err != nil {
@@ -143,8 +147,8 @@ func (r *Remote) ask(ctx context.Context, base string) (head, moved string, err 
 	req.Header.Set("Accept", "application/x-git-upload-pack-result")
 	req.Header.Set("Git-Protocol", "version=2")
 	req.Header.Set("User-Agent", "git/2 (penstock)") // some hosts answer only to names that begin so
-	if r.end.header != "" {
-		req.Header.Set("Authorization", r.end.header)
+	if cred.header != "" {
+		req.Header.Set("Authorization", cred.header)
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
@@ -152,7 +156,7 @@ func (r *Remote) ask(ctx context.Context, base string) (head, moved string, err 
 	}
 	defer resp.Body.Close() //nolint:errcheck // the answer has been read or given up
 	if resp.StatusCode != http.StatusOK {
-		return r.refused(resp, base)
+		return r.refused(resp, base, cred)
 	}
 	head, err = r.answer(resp)
 	return head, "", err
@@ -184,16 +188,17 @@ func (r *Remote) answer(resp *http.Response) (string, error) {
 }
 
 // refused turns a status other than 200 into a redirect or an error.
-func (r *Remote) refused(resp *http.Response, base string) (head, moved string, err error) {
+func (r *Remote) refused(resp *http.Response, base string, cred credentials) (head, moved string, err error) {
 	status := fmt.Sprintf("status %d", resp.StatusCode)
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, errorBody))
 	if t := resp.Header.Get("Content-Type"); strings.HasPrefix(t, "text/plain") && len(text) > 0 {
 		status += " " + oneLine(r.end.redact(string(text)))
 	}
 	switch code := resp.StatusCode; {
-	case code == http.StatusUnauthorized && r.end.header == "":
+	case code == http.StatusUnauthorized && cred.header == "":
 		return "", "", r.fail(ErrAuth, status+": the repository asks for credentials", hintAuth)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		r.end.refused(cred)
 		return "", "", r.fail(ErrAuth, status, hintAuth)
 	case code == http.StatusNotFound, code == http.StatusGone:
 		return "", "", r.fail(ErrNotRepository, status, hintRepository)
@@ -245,12 +250,21 @@ func (r *Remote) fail(kind error, detail, hint string) error {
 
 // lsRemote asks through a git process.
 func (r *Remote) lsRemote(ctx context.Context) (string, error) {
-	if err := r.checkGit(ctx); err != nil {
+	cred, err := r.end.credentials(ctx)
+	if err != nil {
 		return "", err
 	}
-	out, err := r.runner.Run(ctx, "", nil, "ls-remote", "-q", "--", r.end.url, r.end.ref())
+	runner := r.end.runner(r.git, cred)
+	if err := r.checkGit(ctx, runner); err != nil {
+		return "", err
+	}
+	out, err := runner.Run(ctx, "", nil, "ls-remote", "-q", "--", r.end.url, r.end.ref())
 	if err != nil {
-		return "", r.end.remoteFailure("poll", err)
+		err = r.end.remoteFailure(ctx, "poll", r.git, err)
+		if errors.Is(err, ErrAuth) {
+			r.end.refused(cred)
+		}
+		return "", err
 	}
 	for line := range strings.Lines(string(out)) {
 		hash, name, ok := strings.Cut(strings.TrimSpace(line), "\t")
@@ -261,14 +275,14 @@ func (r *Remote) lsRemote(ctx context.Context) (string, error) {
 	return "", r.fail(ErrBranchMissing, fmt.Sprintf("%q", r.end.branch), hintBranch)
 }
 
-func (r *Remote) checkGit(ctx context.Context) error {
+func (r *Remote) checkGit(ctx context.Context, runner *gitexec.Runner) error {
 	r.mu.Lock()
 	done := r.checked
 	r.mu.Unlock()
 	if done {
 		return nil
 	}
-	if _, err := r.runner.CheckVersion(ctx); err != nil {
+	if _, err := runner.CheckVersion(ctx); err != nil {
 		return &Error{Op: "poll", Repo: r.end.display, Cause: err}
 	}
 	r.mu.Lock()

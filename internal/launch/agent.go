@@ -46,7 +46,7 @@ func NewAgent(c AgentConfig) (*agent.Agent, error) {
 	for _, w := range c.Config.Warnings {
 		c.Logger.Warn("configuration", "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column), "problem", w.Message, "hint", w.Hint)
 	}
-	opener := gitrepo.Opener{Dir: c.DataDir, Git: c.Config.Piped.Git, Log: c.Logger}
+	opener := &gitrepo.Opener{Dir: c.DataDir, Git: c.Config.Piped.Git, Log: c.Logger}
 	link := client.NewLink(linkClient(c.TLS), c.Config.URL, c.Config.Key.Reveal())
 	return agent.New(agent.Options{
 		Config: c.Config.Piped, Key: c.Config.Key, Link: link, Platforms: c.Platforms, OpenRepo: opener.Open,

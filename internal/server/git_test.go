@@ -1,15 +1,9 @@
 package server
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 	"unicode/utf8"
 
 	"connectrpc.com/connect"
@@ -316,85 +310,6 @@ func TestTheRemoteIsKeptWithoutItsPassword(t *testing.T) {
 			t.Errorf("withoutUser(%q) = %q, want %q", in, got, want)
 		}
 	}
-}
-
-func TestWebhook(t *testing.T) {
-	const secret = "a-secret-of-the-webhook"
-	onRig(t, func(o *Options) {
-		o.Project = ProjectConfig{ID: "default", Name: "d", WebhookSecret: secret}
-	}, func(r *rig) {
-		id, key := r.agent("a")
-		one, two := r.join(id, key, "one"), r.join(id, key, "two")
-		woken := map[string]chan string{}
-		for name, p := range map[string]*process{"one": one, "two": two} {
-			c := make(chan string, 10)
-			woken[name] = c
-			s, err := p.link.Wait(r.Context(), connect.NewRequest(&penstockv1.WaitRequest{SessionId: p.session}))
-			if err != nil {
-				r.Fatal(err)
-			}
-			go func() {
-				for s.Receive() {
-					c <- strings.Join(s.Msg().RepoIds, ",")
-				}
-			}()
-		}
-		synctest.Wait()
-		drain := func() (got map[string]string) {
-			synctest.Wait()
-			got = map[string]string{}
-			for name, c := range woken {
-				for len(c) > 0 {
-					if repos := <-c; repos != "" {
-						got[name] += repos
-					}
-				}
-			}
-			return got
-		}
-		drain()
-		post := func(project, event, body, with string) (int, string) {
-			mac := hmac.New(sha256.New, []byte(with))
-			mac.Write([]byte(body))
-			status, _, text := r.get("POST", "/webhooks/github/"+project, map[string]string{"X-GitHub-Event": event, "X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil))}, body)
-			return status, text
-		}
-		push := `{"ref":"refs/heads/main","repository":{"clone_url":"https://git.example/org/repo.git","ssh_url":"git@git.example:org/repo.git"}}`
-		for name, x := range map[string]struct {
-			project, event, body, secret string
-			status                       int
-			woken                        bool
-		}{
-			"push":                  {"default", "push", push, secret, http.StatusAccepted, true},
-			"wrong signature":       {"default", "push", push, "another", http.StatusUnauthorized, false},
-			"unknown project":       {"other", "push", push, secret, http.StatusUnauthorized, false},
-			"ping":                  {"default", "ping", `{}`, secret, http.StatusOK, false},
-			"another event":         {"default", "issues", push, secret, http.StatusOK, false},
-			"another branch":        {"default", "push", strings.Replace(push, "main", "dev", 1), secret, http.StatusAccepted, false},
-			"a tag of that name":    {"default", "push", strings.Replace(push, "heads/main", "tags/main", 1), secret, http.StatusAccepted, false},
-			"another repository":    {"default", "push", strings.ReplaceAll(push, "org/repo", "org/other"), secret, http.StatusAccepted, false},
-			"not a push":            {"default", "push", `[]`, secret, http.StatusBadRequest, false},
-			"larger than it may be": {"default", "push", strings.Repeat(" ", maxWebhook+1), secret, http.StatusRequestEntityTooLarge, false},
-		} {
-			status, text := post(x.project, x.event, x.body, x.secret)
-			if status != x.status {
-				r.Errorf("%s: status %d (%s), want %d", name, status, text, x.status)
-			}
-			got := drain()
-			if len(got) != map[bool]int{true: 1}[x.woken] {
-				r.Errorf("%s: woken %v, want %v and only the one that is responsible", name, got, x.woken)
-			}
-			for _, repos := range got {
-				if repos != "repo" {
-					r.Errorf("%s: woken for %q", name, repos)
-				}
-			}
-		}
-		if status, _, _ := r.get("POST", "/webhooks/github/default", map[string]string{"X-GitHub-Event": "push"}, push); status != http.StatusUnauthorized {
-			r.Errorf("no signature: %d", status)
-		}
-		time.Sleep(20 * time.Second) // both leases run out, which ends the streams
-	})
 }
 
 func TestThingsAreSpreadOverProcesses(t *testing.T) {

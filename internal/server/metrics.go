@@ -46,8 +46,8 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 			Name: "penstock_agent_sessions_ended_total", Help: "Agent sessions ended, by how: left or expired.",
 		}, []string{"how"}),
 		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "penstock_webhooks_total", Help: "Webhooks by result.",
-		}, []string{"result"}),
+			Name: "penstock_webhooks_total", Help: "Webhooks by kind of host and result.",
+		}, []string{"host", "result"}),
 		clockErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "penstock_clock_errors_total", Help: "Failures of the timer loop.",
 		}),

@@ -53,7 +53,9 @@ func (s *Server) routes() http.Handler {
 	} {
 		mux.Handle("/"+svc+"/", csrf.Handler(api))
 	}
-	mux.HandleFunc("POST /webhooks/github/{project}", s.githubWebhook)
+	for _, host := range gitHosts() {
+		mux.HandleFunc("POST /webhooks/"+host.name+"/{project}", s.webhook(host))
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.opt.Registry, promhttp.HandlerOpts{}))

@@ -2,90 +2,83 @@ package server
 
 import (
 	"context"
-	"crypto/hmac"
-	"encoding/hex"
-	"encoding/json"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 )
 
+// maxWebhook bounds a body, in bytes. Hosts list the commits of a push in it; a
+// larger one is refused, and the branch is found by the next poll.
 const maxWebhook = 1 << 20
 
-// githubWebhook takes a push event of GitHub, checks its signature
-// (X-Hub-Signature-256, HMAC-SHA256 of the body with the project's secret) and
-// wakes the agents that poll the repository. It carries no truth: the agent
-// looks at the branch itself.
-func (s *Server) githubWebhook(w http.ResponseWriter, r *http.Request) {
+// webhook takes the events of one kind of git host, checks where they come from
+// and wakes the agents that poll the repository. It carries no truth: the agent
+// looks at the branch itself. That is why deliveries are not remembered: a
+// repeated one makes an agent look once more and changes nothing, hosts repeat
+// them on purpose, and but for one scheme the id of a delivery stands outside of
+// what is signed, so that a memory of ids would stop nobody.
+func (s *Server) webhook(host gitHost) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		status, answer, result := s.takeWebhook(host, w, r)
+		s.metrics.webhooks.WithLabelValues(host.name, result).Inc()
+		if status == http.StatusAccepted {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, answer)
+			return
+		}
+		text(w, status, answer)
+	}
+}
+
+// Results of a webhook, as the metric counts them.
+const (
+	webhookAccepted = "accepted"
+	webhookRefused  = "refused" // not proven to come from the host
+	webhookIgnored  = "ignored" // a ping, or an event of no use
+	webhookInvalid  = "invalid" // cannot be read
+	webhookFailed   = "failed"  // our own failure
+)
+
+func (s *Server) takeWebhook(host gitHost, w http.ResponseWriter, r *http.Request) (status int, answer, result string) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
 	if err != nil {
-		text(w, http.StatusRequestEntityTooLarge, "the body is too large")
-		return
+		return http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB, or did not arrive whole", webhookInvalid
 	}
 	project := r.PathValue("project")
 	p, err := s.project(r.Context(), project)
-	if err != nil || !signed(body, r.Header.Get("X-Hub-Signature-256"), p.WebhookKey) {
-		s.metrics.webhooks.WithLabelValues("refused").Inc()
-		if err != nil && deploy.CodeOf(err) != deploy.CodeNotFound {
-			s.log.Error("webhook", "error", err)
-		}
-		text(w, http.StatusUnauthorized, "unknown project, no webhook secret set, or a wrong signature")
-		return
+	if err != nil && deploy.CodeOf(err) != deploy.CodeNotFound {
+		s.log.Error("webhook", "error", err)
+		return http.StatusInternalServerError, "the server failed; its log says why", webhookFailed
 	}
-	if r.Header.Get("X-GitHub-Event") == "ping" {
-		text(w, http.StatusOK, "pong")
-		return
+	if err != nil || p.WebhookKey == nil || !host.signed(r.Header, body, p.WebhookKey, s.now()) {
+		return http.StatusUnauthorized, "unknown project, no webhook secret set, or a wrong or missing " + host.proof, webhookRefused
 	}
-	if r.Header.Get("X-GitHub-Event") != "push" {
-		s.metrics.webhooks.WithLabelValues("ignored").Inc()
-		text(w, http.StatusOK, "only push events are of use here")
-		return
+	switch kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	case err != nil || kind != "application/json":
+		return http.StatusUnsupportedMediaType, "the body has to be application/json: choose that content type in the host's settings of the webhook", webhookInvalid
+	case host.isPing(r.Header):
+		return http.StatusOK, "pong", webhookIgnored
+	case !host.isPush(r.Header, body):
+		return http.StatusOK, "only push events are of use here", webhookIgnored
 	}
-	var push struct {
-		Ref        string `json:"ref"`
-		Repository struct {
-			CloneURL string `json:"clone_url"`
-			SSHURL   string `json:"ssh_url"`
-			GitURL   string `json:"git_url"`
-			HTMLURL  string `json:"html_url"`
-		} `json:"repository"`
+	push, err := host.read(body)
+	if err != nil {
+		return http.StatusBadRequest, "the body is not a push event", webhookInvalid
 	}
-	if err := json.Unmarshal(body, &push); err != nil {
-		text(w, http.StatusBadRequest, "the body is not a push event")
-		return
-	}
-	urls := []string{push.Repository.CloneURL, push.Repository.SSHURL, push.Repository.GitURL, push.Repository.HTMLURL}
-	n, err := s.wakeRepositories(r.Context(), project, urls, strings.TrimPrefix(push.Ref, "refs/heads/"))
+	n, err := s.wakeRepositories(r.Context(), project, push)
 	if err != nil {
 		s.log.Error("webhook", "error", err)
-		text(w, http.StatusInternalServerError, "the server failed; its log says why")
-		return
+		return http.StatusInternalServerError, "the server failed; its log says why", webhookFailed
 	}
-	s.metrics.webhooks.WithLabelValues("accepted").Inc()
-	w.WriteHeader(http.StatusAccepted)
-	_, _ = w.Write([]byte(`{"woken":` + itoa(n) + "}\n"))
+	return http.StatusAccepted, `{"woken":` + itoa(n) + "}\n", webhookAccepted
 }
 
-func signed(body []byte, header string, key *webhookKey) bool {
-	given, ok := strings.CutPrefix(header, "sha256=")
-	if !ok || key == nil {
-		return false
-	}
-	got, err := hex.DecodeString(given)
-	want := key.sum(body)
-	return err == nil && want != nil && hmac.Equal(got, want)
-}
-
-// wakeRepositories wakes the process that polls each repository of these URLs and this branch.
-func (s *Server) wakeRepositories(ctx context.Context, project string, urls []string, branch string) (int, error) {
-	want := map[string]bool{}
-	for _, u := range urls {
-		if u != "" {
-			want[sameRemote(u)] = true
-		}
-	}
+// wakeRepositories wakes the process that polls each repository and branch of a push.
+func (s *Server) wakeRepositories(ctx context.Context, project string, push pushed) (int, error) {
 	type target struct{ session, repo string }
 	var found []target
 	err := s.view(ctx, project, func(b *book) error {
@@ -99,7 +92,7 @@ func (s *Server) wakeRepositories(ctx context.Context, project string, urls []st
 		}
 		for _, x := range all {
 			for _, r := range x.Repositories {
-				if r.Branch == branch && want[sameRemote(r.Remote)] && responsible("repo/"+r.ID, byAgent[x.AgentID]) == x.ID {
+				if push.touches(r.Remote, r.Branch) && responsible("repo/"+r.ID, byAgent[x.AgentID]) == x.ID {
 					found = append(found, target{x.ID, r.ID})
 				}
 			}

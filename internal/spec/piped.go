@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -98,7 +100,30 @@ type Git struct {
 	SSHKeyFile     string
 	SSHKeyData     Secret
 	Password       Secret
+
+	// What follows is not known to the older system.
+
+	// SSHKnownHostsFile is the one file that names the keys of ssh hosts, SSHKnownHosts its lines; at most one of
+	// them is set. Without both, ssh's own files and the published keys of large hosts count.
+	SSHKnownHostsFile, SSHKnownHosts string
+	// SSHAcceptNew takes the key of an unknown host at first sight.
+	SSHAcceptNew bool
+	// GitHubApp makes the https credentials of GitHub; nil for none.
+	GitHubApp *GitHubApp
 }
+
+// GitHubApp is an app that GitHub gives tokens for reading.
+type GitHubApp struct {
+	// AppID is the id or client id, InstallationID may be empty: it is looked up.
+	AppID, InstallationID string
+	PrivateKeyFile        string
+	PrivateKeyData        Secret
+	// APIURL is the REST API without a slash at its end.
+	APIURL string
+}
+
+// DefaultGitHubAPI is the REST API of github.com.
+const DefaultGitHubAPI = "https://api.github.com"
 
 // Repository is one repository that the agent watches.
 type Repository struct {
@@ -240,6 +265,42 @@ func (r *pipedReader) git(o *Object) {
 	o.secretData("sshKeyData", &g.SSHKeyData)
 	o.secretData("password", &g.Password)
 	o.atMostOne("sshKeyFile", "sshKeyData", "password")
+	o.String("sshKnownHostsFile", &g.SSHKnownHostsFile)
+	o.String("sshKnownHosts", &g.SSHKnownHosts)
+	o.atMostOne("sshKnownHostsFile", "sshKnownHosts")
+	var checking string
+	o.Enum("sshHostKeyChecking", &checking, "strict", "strict", "accept-new")
+	g.SSHAcceptNew = checking == "accept-new"
+	if app := o.Object("githubApp"); app.Exists() {
+		o.atMostOne("password", "githubApp")
+		g.GitHubApp = app.githubApp()
+	}
+}
+
+func (o *Object) githubApp() *GitHubApp {
+	var a GitHubApp
+	o.Required("appID")
+	o.idText("appID", &a.AppID)
+	o.idText("installationID", &a.InstallationID)
+	o.String("privateKeyFile", &a.PrivateKeyFile)
+	o.secretData("privateKeyData", &a.PrivateKeyData)
+	o.exactlyOne("privateKeyFile", "privateKeyData")
+	o.StringOr("apiURL", &a.APIURL, DefaultGitHubAPI)
+	a.APIURL = strings.TrimRight(a.APIURL, "/")
+	if u, err := url.Parse(a.APIURL); err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && u.Scheme != "http" {
+		o.Fail("apiURL", "of GitHub Enterprise Server it is https://HOST/api/v3", "apiURL is not the address of an API")
+	}
+	return &a
+}
+
+// idText reads an id that people write as a number or as a text.
+func (o *Object) idText(key string, dst *string) {
+	if _, err := strconv.ParseInt(o.Node(key).Text(), 10, 64); err == nil {
+		*dst = o.Node(key).Text()
+		o.markKnown(key)
+		return
+	}
+	o.String(key, dst)
 }
 
 func (r *pipedReader) repositories(o *Object) {

@@ -171,25 +171,33 @@ func (m *Mirror) ReadFile(ctx context.Context, commit, file string) ([]byte, err
 	switch {
 	case !ok && len(s.list(clean)) > 0:
 		kind = git.KindDirectory
-	case !ok && s.belowFile(clean):
-		kind = git.KindSymlink
+	case !ok && s.belowFile(clean) != "":
+		kind = s.files[s.belowFile(clean)].kind
+		if why, regular := git.NotRegular(kind); !regular {
+			return nil, &git.Error{Op: op, Repo: m.repo.opt.Name, Kind: git.ErrNotRegular, Detail: fmt.Sprintf("%q is in its way: %s", s.belowFile(clean), why)}
+		}
+		kind = git.KindDirectory
 	case !ok:
 		return nil, &git.Error{Op: op, Repo: m.repo.opt.Name, Kind: git.ErrNotFound, Detail: fmt.Sprintf("commit %.12s", commit)}
 	}
 	if why, ok := git.NotRegular(kind); !ok {
 		return nil, &git.Error{Op: op, Repo: m.repo.opt.Name, Kind: git.ErrNotRegular, Detail: why}
 	}
+	if git.IsLFSPointer([]byte(f.content)) {
+		return nil, &git.Error{Op: op, Repo: m.repo.opt.Name, Kind: git.ErrLFS, Detail: git.LFSDetail, Hint: git.LFSHint}
+	}
 	return []byte(f.content), nil
 }
 
-// belowFile reports whether the parent is something that is no directory.
-func (s *snapshot) belowFile(p string) bool {
-	i := strings.LastIndexByte(p, '/')
-	if i < 0 {
-		return false
+// belowFile is the parent that is no directory, empty when there is none.
+func (s *snapshot) belowFile(p string) string {
+	for i := strings.LastIndexByte(p, '/'); i >= 0; i = strings.LastIndexByte(p, '/') {
+		p = p[:i]
+		if _, ok := s.files[p]; ok {
+			return p
+		}
 	}
-	f, ok := s.files[p[:i]]
-	return ok && f.kind != git.KindSubmodule
+	return ""
 }
 
 // FindFiles lists the paths at a commit that match, in git's order.
