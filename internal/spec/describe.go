@@ -29,7 +29,7 @@ func Describe(kind Kind, platforms map[Kind]Describer) (*Shape, error) {
 	if !slices.Contains(DescribedKinds(), kind) {
 		return nil, Errors{{Message: fmt.Sprintf("there is no schema of kind %s", quote(string(kind))), Hint: suggestKind(kind)}}
 	}
-	rec := &recorder{root: &Shape{Type: ObjectType}}
+	rec := &recorder{root: &Shape{Type: ObjectType, Required: true}}
 	for _, seed := range describeSeeds(kind) {
 		root, _, err := Parse("seed", []byte(seed))
 		if err != nil {

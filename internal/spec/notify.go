@@ -143,6 +143,7 @@ func readSlack(s *Object) *SlackReceiver {
 		return out
 	}
 	s.demand("channelID")
+	s.shape = nil // what is demanded now is demanded only without hookURL
 	s.exactlyOne("oauthToken", "oauthTokenData", "oauthTokenFile")
 	return out
 }
