@@ -86,7 +86,7 @@ func readMetric(o *Object) AnalysisCheck {
 	if c.Template != "" {
 		return c
 	}
-	o.Required("provider", "query", "interval")
+	o.demand("provider", "query", "interval")
 	if c.Strategy == "THRESHOLD" && c.Min == nil && c.Max == nil && !o.broken {
 		o.Warn("expected", "give min, max or both", "without an expected range every check counts as a failure")
 	}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,6 +23,7 @@ type Decoder struct {
 	errs    problems
 	warns   problems
 	objects []*Object
+	rec     *recorder // nil unless what is asked for is noted
 }
 
 // NewDecoder returns an empty decoder.
@@ -34,13 +36,15 @@ func (d *Decoder) Fail(n Node, hint, format string, args ...any) {
 
 // Warn records a warning at a node.
 func (d *Decoder) Warn(n Node, hint, format string, args ...any) {
-	d.warns.add(n.Errorf(hint, format, args...))
+	e := n.Errorf(hint, format, args...)
+	d.warned(n, e.Message)
+	d.warns.add(e)
 }
 
 // Object opens an object for decoding. A missing or null node is an object without keys; anything else is an error and then
 // treated as such.
 func (d *Decoder) Object(n Node) *Object {
-	o := &Object{d: d, n: n, known: map[*field]bool{}}
+	o := &Object{d: d, n: n, known: map[*field]bool{}, shape: d.shapeOf(n)}
 	switch n.Kind() {
 	case ObjectNode:
 		d.objects = append(d.objects, o)
@@ -82,13 +86,17 @@ type Object struct {
 	known  map[*field]bool
 	names  []string
 	broken bool
+
+	// What is asked for is noted in shape, and of the keys in sorted, in the variant sort; nil when nothing is noted.
+	shape, sort *Shape
+	sorted      []string
 }
 
 // Self is the node of the object.
 func (o *Object) Self() Node { return o.n }
 
 // Exists says that the object is in the file.
-func (o *Object) Exists() bool { return o.n.Exists() }
+func (o *Object) Exists() bool { return o.n.Exists() || o.shape != nil }
 
 // Has says that the key is there with a value that is not null.
 func (o *Object) Has(key string) bool { return o.Node(key).Exists() }
@@ -99,7 +107,9 @@ func (o *Object) Node(key string) Node {
 	if o.n.Kind() == ObjectNode {
 		o.markKnown(key)
 	}
-	return o.n.Get(key)
+	n := o.n.Get(key)
+	o.ask(key, n)
+	return n
 }
 
 func (o *Object) markKnown(key string) {
@@ -138,6 +148,9 @@ func (o *Object) Required(keys ...string) {
 	}
 	for _, key := range keys {
 		n := o.Node(key)
+		if o.shape != nil {
+			o.home(key).ask(key).Required = true
+		}
 		switch {
 		case !n.Exists():
 			o.d.Fail(n, "", "is required")
@@ -147,8 +160,17 @@ func (o *Object) Required(keys ...string) {
 	}
 }
 
+// demand is Required for keys that are needed only because of what other keys say; the record does not call them required.
+func (o *Object) demand(keys ...string) {
+	noted := o.shape
+	o.shape = nil
+	o.Required(keys...)
+	o.shape = noted
+}
+
 // String reads a text. An unquoted number or boolean is an error, because YAML has already changed its meaning.
 func (o *Object) String(key string, dst *string) {
+	o.note(key, TextType)
 	if n := o.Node(key); n.Exists() {
 		o.d.text(n, dst)
 	}
@@ -157,6 +179,7 @@ func (o *Object) String(key string, dst *string) {
 // StringOr reads a text with a default for an absent or empty one.
 func (o *Object) StringOr(key string, dst *string, def string) {
 	o.String(key, dst)
+	o.note(key, TextType).Default = def
 	if *dst == "" {
 		*dst = def
 	}
@@ -164,6 +187,8 @@ func (o *Object) StringOr(key string, dst *string, def string) {
 
 // Enum reads a text that must be one of the allowed words, exactly. An absent or empty one becomes def.
 func (o *Object) Enum(key string, dst *string, def string, allowed ...string) {
+	s := o.note(key, TextType)
+	s.Words, s.Default = allowed, def
 	n := o.Node(key)
 	word := ""
 	if n.Exists() && !o.d.text(n, &word) {
@@ -185,6 +210,7 @@ func (o *Object) Enum(key string, dst *string, def string, allowed ...string) {
 // Bool reads true or false (also yes, no, on, off, y, n without quotes). Set the default in dst before; an explicit false is
 // kept.
 func (o *Object) Bool(key string, dst *bool) {
+	o.note(key, BoolType).Default = strconv.FormatBool(*dst)
 	n := o.Node(key)
 	switch n.Kind() {
 	case MissingNode, NullNode:
@@ -197,6 +223,7 @@ func (o *Object) Bool(key string, dst *bool) {
 
 // BoolPtr reads a boolean of which it matters whether it was given at all.
 func (o *Object) BoolPtr(key string, dst **bool) {
+	o.note(key, BoolType)
 	if n := o.Node(key); n.Exists() {
 		var b bool
 		o.Bool(key, &b)
@@ -208,6 +235,7 @@ func (o *Object) BoolPtr(key string, dst **bool) {
 
 // Int reads a whole number. A quoted number is an error.
 func (o *Object) Int(key string, dst *int) {
+	o.note(key, WholeType)
 	n := o.Node(key)
 	if !n.Exists() {
 		return
@@ -226,6 +254,7 @@ func (o *Object) Int(key string, dst *int) {
 // IntOr reads a whole number with a default for an absent one or 0.
 func (o *Object) IntOr(key string, dst *int, def int) {
 	o.Int(key, dst)
+	o.note(key, WholeType).Default = strconv.Itoa(def)
 	if *dst == 0 {
 		*dst = def
 	}
@@ -233,6 +262,7 @@ func (o *Object) IntOr(key string, dst *int, def int) {
 
 // FloatPtr reads a number of which it matters whether it was given at all.
 func (o *Object) FloatPtr(key string, dst **float64) {
+	o.note(key, NumberType)
 	n := o.Node(key)
 	switch n.Kind() {
 	case MissingNode, NullNode:
@@ -247,6 +277,7 @@ func (o *Object) FloatPtr(key string, dst **float64) {
 // Duration reads a text such as 10s, 1h30m or 300ms. A number without a unit is an error: the system these files come from
 // reads it as nanoseconds, people mean seconds. Only 0 needs no unit.
 func (o *Object) Duration(key string, dst *time.Duration) {
+	o.note(key, DurationType)
 	n := o.Node(key)
 	if !n.Exists() {
 		return
@@ -262,6 +293,7 @@ func (o *Object) Duration(key string, dst *time.Duration) {
 // DurationOr reads a duration with a default for an absent one or 0.
 func (o *Object) DurationOr(key string, dst *time.Duration, def time.Duration) {
 	o.Duration(key, dst)
+	o.note(key, DurationType).Default = shortDuration(def)
 	if *dst == 0 {
 		*dst = def
 	}
@@ -269,6 +301,7 @@ func (o *Object) DurationOr(key string, dst *time.Duration, def time.Duration) {
 
 // Percent reads a whole percentage: 20, "20", 20% and "20%" are the same. The range is not checked here.
 func (o *Object) Percent(key string, dst *int) {
+	o.note(key, PercentType)
 	n := o.Node(key)
 	if !n.Exists() {
 		return
@@ -283,6 +316,7 @@ func (o *Object) Percent(key string, dst *int) {
 
 // Replicas reads a count of pods or tasks: a number, or a percentage of the running ones.
 func (o *Object) Replicas(key string, dst *Replicas) {
+	o.note(key, ReplicasType)
 	n := o.Node(key)
 	if !n.Exists() {
 		return
@@ -297,6 +331,7 @@ func (o *Object) Replicas(key string, dst *Replicas) {
 
 // Strings reads a list of texts. A single text in place of the list is an error.
 func (o *Object) Strings(key string, dst *[]string) {
+	o.note(key, TextsType)
 	items := o.list(key)
 	if items == nil {
 		return
@@ -312,6 +347,7 @@ func (o *Object) Strings(key string, dst *[]string) {
 
 // StringMap reads an object whose values are all texts. Its keys keep their case.
 func (o *Object) StringMap(key string, dst *map[string]string) {
+	o.note(key, MapType)
 	n := o.Node(key)
 	switch n.Kind() {
 	case MissingNode, NullNode:
@@ -343,6 +379,9 @@ func (o *Object) Object(key string) *Object {
 // Objects opens every object of a list. A null item is an object without keys.
 func (o *Object) Objects(key string) []*Object {
 	items := o.list(key)
+	if o.shape != nil {
+		items = o.recordItems(key, items)
+	}
 	out := make([]*Object, len(items))
 	for i, item := range items {
 		out[i] = o.d.Object(item)

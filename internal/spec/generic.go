@@ -92,6 +92,7 @@ func (r *appReader) notification(o *Object) {
 		var m Mention
 		e.Required("event")
 		e.String("event", &m.Event)
+		e.words("event", append(EventNames(), "*"), nil)
 		if m.Event != "" && m.Event != "*" && !slices.Contains(EventNames(), m.Event) {
 			hint := suggest(m.Event, EventNames())
 			if bare, ok := strings.CutPrefix(m.Event, "EVENT_"); ok && slices.Contains(EventNames(), bare) {

@@ -168,6 +168,7 @@ func globExpr(p string) string {
 // Patterns reads a list of path patterns; each wrong one is an error at its own place.
 func (o *Object) Patterns(key string, dst *Matcher) {
 	var m Matcher
+	o.note(key, PatternsType)
 	for _, item := range o.list(key) {
 		text := ""
 		if !item.Exists() || !o.d.text(item, &text) {

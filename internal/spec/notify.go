@@ -121,6 +121,7 @@ func readSlack(s *Object) *SlackReceiver {
 	s.secretText("hookURL", &out.HookURL)
 	s.String("channelID", &out.ChannelID)
 	s.secretText("oauthToken", &out.OAuthToken)
+	s.note("oauthTokenData", TextType)
 	if s.Has("oauthTokenData") {
 		s.secretData("oauthTokenData", &out.OAuthToken)
 	}
@@ -141,7 +142,8 @@ func readSlack(s *Object) *SlackReceiver {
 		}
 		return out
 	}
-	s.Required("channelID")
+	s.demand("channelID")
+	s.shape = nil // what is demanded now is demanded only without hookURL
 	s.exactlyOne("oauthToken", "oauthTokenData", "oauthTokenFile")
 	return out
 }

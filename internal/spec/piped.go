@@ -185,6 +185,18 @@ func ReadPiped(file string, data []byte, extra ...KindInfo) (*Piped, Warnings, e
 	}
 	root = root.WithLenient()
 	r := &pipedReader{d: NewDecoder(), out: &Piped{File: file}, kinds: append(builtinKinds(), extra...)}
+	r.file(root)
+	more, err := r.d.Finish()
+	if err != nil {
+		return nil, nil, err
+	}
+	warnings = append(warnings, more...)
+	sortProblems(warnings)
+	return r.out, warnings, nil
+}
+
+// file decodes the whole file.
+func (r *pipedReader) file(root Node) {
 	if o := r.d.envelope(root); o != nil {
 		if kind := root.Get("kind"); Kind(kind.Text()) != PipedFile {
 			r.d.Fail(kind, "an agent's configuration has kind: Piped", "%s is not the configuration of an agent", quote(kind.Text()))
@@ -193,13 +205,6 @@ func ReadPiped(file string, data []byte, extra ...KindInfo) (*Piped, Warnings, e
 			r.spec(o.Object("spec"))
 		}
 	}
-	more, err := r.d.Finish()
-	if err != nil {
-		return nil, nil, err
-	}
-	warnings = append(warnings, more...)
-	sortProblems(warnings)
-	return r.out, warnings, nil
 }
 
 // pipedReader decodes one agent file.
@@ -327,6 +332,7 @@ func (r *pipedReader) secretManagement(o *Object) {
 	s := &SecretManagement{}
 	o.Required("type")
 	o.Enum("type", &s.Type, "", "KEY_PAIR", "GCP_KMS")
+	o.variant("type", s.Type, "config")
 	c := o.Object("config")
 	switch s.Type {
 	case "KEY_PAIR":
@@ -392,6 +398,7 @@ func (o *Object) positive(key string, dst *time.Duration, def time.Duration) {
 // secretData reads base64 text and keeps what it stands for. Messages never repeat the text.
 func (o *Object) secretData(key string, dst *Secret) {
 	text := ""
+	o.note(key, TextType)
 	n := o.Node(key)
 	if n.Kind() != StringNode && n.Exists() {
 		o.d.Fail(n, "write the base64 text in quotes", "must be a text, found %s", n.Kind())
@@ -408,6 +415,9 @@ func (o *Object) secretData(key string, dst *Secret) {
 
 // exactlyOne reports when none or several of the keys are given.
 func (o *Object) exactlyOne(keys ...string) {
+	if o.shape != nil {
+		o.shape.oneOf(keys)
+	}
 	if o.atMostOne(keys...) == 0 && !o.broken {
 		o.d.Fail(o.Self(), "", "one of %s is required", strings.Join(keys, ", "))
 	}

@@ -40,6 +40,7 @@ func (r *pipedReader) providers(o *Object, key string) {
 		e.String("name", &p.Name)
 		e.Required("type")
 		e.Enum("type", &p.Type, "", platforms...)
+		e.variant("type", p.Type, "config")
 		e.StringMap("labels", &p.Labels)
 		p.Config = e.configNode()
 		r.addProvider(e, p)
@@ -66,6 +67,7 @@ func (r *pipedReader) plugins(o *Object) {
 	for _, e := range o.Objects("plugins") {
 		var p Plugin
 		e.String("name", &p.Name)
+		e.variant("name", p.Name, "config", "deployTargets")
 		e.String("url", &p.URL)
 		e.Int("port", &p.Port)
 		p.Config = e.configNode()
@@ -107,6 +109,7 @@ func (r *pipedReader) analysisProviders(o *Object) {
 		e.String("name", &p.Name)
 		e.Required("type")
 		e.Enum("type", &p.Type, "", "PROMETHEUS", "DATADOG", "STACKDRIVER")
+		e.variant("type", p.Type, "config")
 		c := e.Object("config")
 		switch p.Type {
 		case "PROMETHEUS":
@@ -135,6 +138,7 @@ func (r *pipedReader) charts(o *Object) {
 	for _, e := range o.Objects("chartRepositories") {
 		var c ChartRepository
 		e.Enum("type", &c.Type, "HTTP", "HTTP", "GIT")
+		e.variant("type", c.Type, "name", "address", "gitRemote")
 		e.String("name", &c.Name)
 		e.String("address", &c.Address)
 		e.String("username", &c.Username)
@@ -163,6 +167,7 @@ func (r *pipedReader) charts(o *Object) {
 
 // secretText reads a plain text that must not be shown, not even in an error.
 func (o *Object) secretText(key string, dst *Secret) {
+	o.note(key, TextType)
 	n := o.Node(key)
 	switch n.Kind() {
 	case MissingNode, NullNode:

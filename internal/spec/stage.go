@@ -100,7 +100,12 @@ func (r *appReader) pipeline(o *Object) {
 }
 
 // lenientStage makes a stage and all below it tolerate unknown keys.
-func (o *Object) lenientStage() { o.n = o.n.WithLenient() }
+func (o *Object) lenientStage() {
+	o.n = o.n.WithLenient()
+	if o.shape != nil {
+		o.shape.Lenient = true
+	}
+}
 
 // stageID takes the id of the file or makes one; ids in the result are unique.
 func (r *appReader) stageID(o *Object, index int, taken map[string]bool) string {
@@ -124,10 +129,14 @@ func (r *appReader) stageID(o *Object, index int, taken map[string]bool) string 
 }
 
 func (r *appReader) stage(o *Object) Stage {
-	s := Stage{Pos: o.Self().Pos(), With: o.Node("with")}
+	s := Stage{Pos: o.Self().Pos()}
 	o.String("desc", &s.Desc)
 	o.Required("name")
 	o.String("name", &s.Name)
+	o.variant("name", s.Name, "with")
+	o.words("name", r.ownStages(), r.otherStages())
+	o.note("name", TextType).AnyWord = r.app.Kind == PluginApp
+	s.With = o.Node("with")
 	with := r.d.Object(s.With)
 	if with.broken {
 		s.With = Node{&node{kind: MissingNode, file: s.Pos.File, line: s.Pos.Line, column: s.Pos.Column, parent: o.n.p, key: "with"}, true}
@@ -148,6 +157,9 @@ func (o *Object) ignoreAll() {
 			o.known[&o.n.p.fields[i]] = true
 		}
 	}
+	if o.shape != nil {
+		o.shape.Open = true
+	}
 }
 
 // stageName checks that the stage can be carried out for this application, and otherwise says why not.
@@ -166,15 +178,36 @@ func (r *appReader) stageName(o *Object, s *Stage) {
 		}
 		s.Inactive = r.foreignStage(o, s.Name)
 	}
+	if o.sort != nil {
+		o.sort.Inactive = s.Inactive
+	}
 	if s.Inactive != "" {
 		o.Warn("name", "", "%s; a deployment with this pipeline fails before anything is changed", s.Inactive)
 	}
 }
 
+// ownStages are the names of the stages that the application may have, otherStages those of other platforms, which are
+// accepted with a warning.
+func (r *appReader) ownStages() []string {
+	return append([]string{StageWait, StageApproval, StageAnalysis, StageScriptRun, StageCustomSync}, r.info.Stages...)
+}
+
+func (r *appReader) otherStages() []string {
+	var out []string
+	for _, k := range r.kinds {
+		for _, s := range k.Stages {
+			if !slices.Contains(r.info.Stages, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
 // foreignStage gives the reason why a stage is of no use here. An unknown name is an error, except in the plugin form, where
 // a plugin of another system may offer it.
 func (r *appReader) foreignStage(o *Object, name string) string {
-	known := append([]string{StageWait, StageApproval, StageAnalysis, StageScriptRun, StageCustomSync}, r.info.Stages...)
+	known := r.ownStages()
 	for _, k := range r.kinds {
 		if slices.Contains(k.Stages, name) {
 			return fmt.Sprintf("%s is a stage of %s, and this application is deployed to %s", name, k.Platform, r.info.Platform)
@@ -205,6 +238,7 @@ func timesInWith(name string) bool {
 func (r *appReader) stageTimeout(o, with *Object, name string) time.Duration {
 	var outer, inner time.Duration
 	o.Duration("timeout", &outer)
+	o.note("timeout", DurationType).Default = shortDuration(DefaultTimeout)
 	if timesInWith(name) {
 		with.Duration("timeout", &inner)
 	} else if with.Has("timeout") {
@@ -288,6 +322,9 @@ func (r *appReader) genericOptions(with *Object, s *Stage) bool {
 func (r *appReader) waitOptions(with *Object, s *Stage) *WaitOptions {
 	w := &WaitOptions{}
 	with.Duration("duration", &w.Duration)
+	if r.app.Kind != PluginApp {
+		with.note("duration", DurationType).Default = shortDuration(DefaultWait)
+	}
 	n := with.Node("duration")
 	switch {
 	case n.Exists() && n.Kind() == StringNode && w.Duration == 0 && !isZeroDuration(n):

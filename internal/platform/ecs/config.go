@@ -19,6 +19,12 @@ type provider struct {
 
 func providerOf(n spec.Node) (provider, error) {
 	d := spec.NewDecoder()
+	p := decodeProvider(d, n)
+	_, err := d.Finish()
+	return p, err
+}
+
+func decodeProvider(d *spec.Decoder, n spec.Node) provider {
 	o := d.Object(n.WithLenient())
 	var p provider
 	o.String("region", &p.Region)
@@ -34,8 +40,7 @@ func providerOf(n spec.Node) (provider, error) {
 	if (p.RoleARN == "") != (p.TokenFile == "") {
 		o.Fail("roleARN", "give both, or neither", "roleARN and tokenFile work only together")
 	}
-	_, err := d.Finish()
-	return p, err
+	return p
 }
 
 // input is `input` and `quickSync` of an application file.
@@ -54,7 +59,8 @@ func decodeInput(d *spec.Decoder, app *spec.Application) input {
 	o.String("serviceDefinitionFile", &in.ServiceFile)
 	o.StringOr("taskDefinitionFile", &in.TaskFile, "taskdef.json")
 	o.Enum("accessType", &in.Access, accessELB, accessELB, "SERVICE_DISCOVERY")
-	o.Ignore("autoRollback")
+	back := true // read by spec; here only its type is checked
+	o.Bool("autoRollback", &back)
 	o.String("clusterArn", &in.Cluster)
 	o.StringOr("launchType", &in.Standalone.LaunchType, "FARGATE")
 	in.Standalone.Run = app.Kind != spec.PluginApp
