@@ -101,7 +101,7 @@ func commitOf(c git.Commit) deploy.Commit {
 	if len(subject) > 200 {
 		subject = append(subject[:199], '…')
 	}
-	return deploy.Commit{Hash: c.Hash, Subject: string(subject), Author: c.Author, Time: c.Time}
+	return deploy.Commit{Hash: c.Hash, Subject: string(subject), Author: c.Author, Email: c.AuthorEmail, Time: c.Time}
 }
 
 // withoutCredentials removes user name and password from an address.

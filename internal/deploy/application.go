@@ -27,6 +27,7 @@ type Commit struct {
 	Hash    string    `json:"hash"`
 	Subject string    `json:"subject,omitempty"` // first line of the message, at most 200 runes
 	Author  string    `json:"author,omitempty"`
+	Email   string    `json:"email,omitempty"` // of the author
 	Time    time.Time `json:"time,omitzero"`
 	URL     string    `json:"url,omitempty"`
 }
@@ -106,6 +107,7 @@ type Application struct {
 	MovementID   string         `json:"movementId,omitempty"` // id of the branch movement that brought it
 	LastID       string         `json:"lastId,omitempty"`     // newest deployment of any result
 	LastDisplay  string         `json:"lastDisplay,omitempty"`
+	LastAt       time.Time      `json:"lastAt,omitzero"`   // when it was triggered
 	Invalid      *InvalidConfig `json:"invalid,omitempty"` // the file at head cannot be used
 	Drift        *Drift         `json:"drift,omitempty"`   // nil: none was seen
 	Seq          int64          `json:"seq"`               // events applied

@@ -258,9 +258,9 @@ func withApp[T any](f func(*deploy.Application, deploy.Event, T)) func(*deploy.A
 	}
 }
 
-func applyQueued(a *deploy.Application, _ deploy.Event, d deploy.QueueData) {
+func applyQueued(a *deploy.Application, e deploy.Event, d deploy.QueueData) {
 	a.Queue = append(a.Queue, deploy.Queued{ID: d.DeploymentID, Trigger: d.Trigger, Commit: d.Commit})
-	a.LastID, a.LastDisplay = d.DeploymentID, string(deploy.StatusPending)
+	a.LastID, a.LastDisplay, a.LastAt = d.DeploymentID, string(deploy.StatusPending), e.At
 	if d.Trigger == deploy.OnOutOfSync {
 		changeDrift(a, func(drift *deploy.Drift) { drift.Tried = d.DeploymentID })
 	}

@@ -14,10 +14,10 @@ type Role string
 
 // The roles. An agent identity has RoleAgent and speaks to AgentService only.
 const (
-	RoleViewer Role = "viewer" // reads
-	RoleEditor Role = "editor" // reads, deploys, decides
-	RoleAdmin  Role = "admin"  // everything in the project
-	RoleAgent  Role = "agent"
+	RoleViewer   Role = "viewer"   // reads
+	RoleOperator Role = "operator" // reads, deploys, decides
+	RoleAdmin    Role = "admin"    // everything in the project
+	RoleAgent    Role = "agent"
 )
 
 // Right is a verb on a resource, written resource:verb.
@@ -37,14 +37,16 @@ const (
 	AgentWrite        Right = "agent:write"
 	ProjectRead       Right = "project:read"
 	ProjectWrite      Right = "project:write"
+	KeyRead           Right = "key:read" // what keys there are, never a key
 	KeyWrite          Right = "key:write"
-	AgentLink         Right = "agent:link" // AgentService
+	PreferenceWrite   Right = "preference:write" // one's own favourites and saved views
+	AgentLink         Right = "agent:link"       // AgentService
 )
 
 var (
-	reads   = []Right{ApplicationRead, DeploymentRead, AgentRead, ProjectRead}
+	reads   = []Right{ApplicationRead, DeploymentRead, AgentRead, ProjectRead, PreferenceWrite}
 	edits   = []Right{ApplicationSync, DeploymentCancel, DeploymentApprove, DeploymentSkip, DeploymentRetry}
-	governs = []Right{ApplicationWrite, AgentWrite, ProjectWrite, KeyWrite}
+	governs = []Right{ApplicationWrite, AgentWrite, ProjectWrite, KeyRead, KeyWrite}
 )
 
 // Rights lists the rights of a role, sorted. An unknown role has none.
@@ -53,7 +55,7 @@ func Rights(r Role) []Right {
 	switch r {
 	case RoleViewer:
 		out = append(out, reads...)
-	case RoleEditor:
+	case RoleOperator:
 		out = append(append(out, reads...), edits...)
 	case RoleAdmin:
 		out = append(append(append(out, reads...), edits...), governs...)

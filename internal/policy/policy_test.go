@@ -18,10 +18,10 @@ var every = []policy.Right{
 
 func TestTheTable(t *testing.T) {
 	table := map[policy.Role]string{
-		policy.RoleViewer: "agent:read application:read deployment:read project:read",
-		policy.RoleEditor: "agent:read application:read application:sync deployment:approve deployment:cancel deployment:read deployment:retry deployment:skip project:read",
+		policy.RoleViewer:   "agent:read application:read deployment:read preference:write project:read",
+		policy.RoleOperator: "agent:read application:read application:sync deployment:approve deployment:cancel deployment:read deployment:retry deployment:skip preference:write project:read",
 		policy.RoleAdmin: "agent:read agent:write application:read application:sync application:write deployment:approve deployment:cancel deployment:read " +
-			"deployment:retry deployment:skip key:write project:read project:write",
+			"deployment:retry deployment:skip key:read key:write preference:write project:read project:write",
 		policy.RoleAgent: "agent:link",
 		"":               "",
 		"root":           "",

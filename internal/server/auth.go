@@ -112,6 +112,13 @@ var rights = map[string]policy.Right{
 	penstockv1connect.ProjectServiceRemoveAgentKeyProcedure:                 policy.AgentWrite,
 	penstockv1connect.ProjectServiceSetAgentEnabledProcedure:                policy.AgentWrite,
 	penstockv1connect.ProjectServiceCreateAPIKeyProcedure:                   policy.KeyWrite,
+	penstockv1connect.ProjectServiceListAPIKeysProcedure:                    policy.KeyRead,
+	penstockv1connect.ProjectServiceRevokeAPIKeyProcedure:                   policy.KeyWrite,
+	penstockv1connect.ProjectServiceSearchProcedure:                         policy.ApplicationRead,
+	penstockv1connect.ProjectServiceGetPreferencesProcedure:                 policy.ProjectRead,
+	penstockv1connect.ProjectServiceSetFavouriteProcedure:                   policy.PreferenceWrite,
+	penstockv1connect.ProjectServiceSaveViewProcedure:                       policy.PreferenceWrite,
+	penstockv1connect.ProjectServiceDeleteViewProcedure:                     policy.PreferenceWrite,
 	penstockv1connect.WatchServiceWatchProcedure:                            policy.DeploymentRead,
 }
 

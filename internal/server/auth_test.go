@@ -53,7 +53,7 @@ func TestEveryProcedureHasARight(t *testing.T) {
 
 func TestRolesReachWhatTheirRightsSay(t *testing.T) {
 	allowed := map[policy.Role]map[string]bool{
-		policy.RoleViewer: {}, policy.RoleEditor: {}, policy.RoleAdmin: {}, policy.RoleAgent: {},
+		policy.RoleViewer: {}, policy.RoleOperator: {}, policy.RoleAdmin: {}, policy.RoleAgent: {},
 	}
 	edits := map[string]bool{"SyncApplication": true, "CancelDeployment": true, "ApproveStage": true, "RejectStage": true, "SkipStage": true, "RetryDeployment": true}
 	for _, p := range procedures() {
@@ -61,14 +61,14 @@ func TestRolesReachWhatTheirRightsSay(t *testing.T) {
 		link := strings.Contains(p, ".AgentService/")
 		reads := strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Read") || name == "WhoAmI" || name == "Watch" || name == "Logout"
 		allowed[policy.RoleViewer][p] = !link && reads
-		allowed[policy.RoleEditor][p] = !link && (reads || edits[name])
+		allowed[policy.RoleOperator][p] = !link && (reads || edits[name])
 		allowed[policy.RoleAdmin][p] = !link
 		allowed[policy.RoleAgent][p] = link
 	}
 	onRig(t, nil, func(r *rig) {
 		_, key := r.agent("a")
 		tokens := map[policy.Role]string{policy.RoleAgent: key}
-		for _, role := range []policy.Role{policy.RoleViewer, policy.RoleEditor, policy.RoleAdmin} {
+		for _, role := range []policy.Role{policy.RoleViewer, policy.RoleOperator, policy.RoleAdmin} {
 			tokens[role] = r.credential(string(role), role)
 		}
 		for role, token := range tokens {
@@ -314,10 +314,10 @@ func TestAPIKeysExpire(t *testing.T) {
 			_, err := create(bad)
 			wantCode(r, bad.String(), err, deploy.CodeInvalid, "")
 		}
-		key := must[*connect.Response[penstockv1.CreateAPIKeyResponse]](r)(create(&penstockv1.CreateAPIKeyRequest{Name: "ci", Role: "editor", Days: 1})).Msg.Key
+		key := must[*connect.Response[penstockv1.CreateAPIKeyResponse]](r)(create(&penstockv1.CreateAPIKeyRequest{Name: "ci", Role: "operator", Days: 1})).Msg.Key
 		c := penstockv1connect.NewProjectServiceClient(r.client(), "http://server", as(key))
 		me := must[*connect.Response[penstockv1.WhoAmIResponse]](r)(c.WhoAmI(r.Context(), connect.NewRequest(&penstockv1.WhoAmIRequest{}))).Msg
-		if me.Name != "ci" || me.Role != "editor" || len(me.Rights) != len(policy.Rights(policy.RoleEditor)) {
+		if me.Name != "ci" || me.Role != "operator" || len(me.Rights) != len(policy.Rights(policy.RoleOperator)) {
 			r.Errorf("who am I: %v", me)
 		}
 		time.Sleep(24*time.Hour + time.Second)

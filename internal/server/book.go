@@ -91,11 +91,17 @@ func decodeBody(rec store.Record, v any) error {
 }
 
 func keep(r store.Records, c store.Collection, key string, v any, index map[string]string) error {
+	return keepRecord(r, c, key, v, store.Record{Index: index})
+}
+
+// keepRecord stores a value with the index and the tags of rec.
+func keepRecord(r store.Records, c store.Collection, key string, v any, rec store.Record) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("write record %s: %w", key, err)
 	}
-	return r.Put(c, store.Record{Key: key, Body: body, Index: index})
+	rec.Key, rec.Body = key, body
+	return r.Put(c, rec)
 }
 
 func (b *book) deployment(id string) (deploy.Deployment, error) {
@@ -148,17 +154,6 @@ func (b *book) decide(d deploy.Deployment, in engine.Input) (deploy.Deployment, 
 	return d, b.wakeHolder(d)
 }
 
-func (b *book) keepDeployment(d deploy.Deployment) error {
-	index := map[string]string{
-		"application_id": d.App.ID, "status": string(d.Status), "name": lower(d.App.Name),
-	}
-	if !d.Status.Terminal() {
-		index["open"] = "1"
-		index["timer"] = store.Instant(engine.Due(d).At)
-	}
-	return keep(b, store.Deployments, d.ID, d, index)
-}
-
 // decideApp lets the engine decide about an application and keeps what follows.
 func (b *book) decideApp(a deploy.Application, in engine.AppInput) (deploy.Application, error) {
 	before := a
@@ -174,11 +169,7 @@ func (b *book) decideApp(a deploy.Application, in engine.AppInput) (deploy.Appli
 	if err := b.Append(store.Stream{Kind: deploy.StreamApplication, ID: a.ID}, before.Seq, a.ID, events); err != nil {
 		return a, err
 	}
-	index := map[string]string{"name": lower(a.Name), "agent_id": a.AgentID, "repo_id": a.RepoID, "kind": string(a.Kind)}
-	if a.Deleted {
-		index = nil
-	}
-	return a, keep(b, store.Applications, a.ID, a, index)
+	return a, b.keepApplication(a)
 }
 
 // trigger starts a deployment of an application unless the same cause did

@@ -14,21 +14,15 @@ import (
 const (
 	defaultPage = 50
 	largestPage = 200
-	// scanBatch and scanLimit bound the work for one page when a filter that
-	// is not indexed lets few records through.
-	scanBatch = 200
-	scanLimit = 20000
 )
 
 type page[T any] struct {
 	items []T
 	next  string
-	total int // records that the indexed conditions select
 }
 
-// pageOf reads one page of a collection: the indexed conditions are in q, the
-// others in want.
-func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.PageRequest, want func(T) bool) (page[T], error) {
+// pageOf reads one page of a collection.
+func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.PageRequest) (page[T], error) {
 	var out page[T]
 	size, err := pageSize(req, defaultPage)
 	if err != nil {
@@ -41,39 +35,22 @@ func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.P
 		}
 		q.After = &after
 	}
-	total := q
-	total.After, total.Limit = nil, 0
-	if out.total, err = b.Count(c, total); err != nil {
+	q.Limit = size + 1
+	recs, err := b.List(c, q)
+	if err != nil {
 		return out, err
 	}
-	q.Limit = min(size+1, scanBatch) // mostly enough: many lists have no further filter
-	for scanned := 0; scanned < scanLimit; q.Limit = scanBatch {
-		recs, err := b.List(c, q)
-		if err != nil {
+	if len(recs) > size {
+		recs = recs[:size]
+		last := recs[size-1]
+		out.next = writeToken(store.Cursor{Key: last.Key, Value: last.Index[q.OrderBy]})
+	}
+	out.items = make([]T, len(recs))
+	for i, r := range recs {
+		if err := decodeBody(r, &out.items[i]); err != nil {
 			return out, err
 		}
-		scanned += q.Limit
-		for _, r := range recs {
-			q.After = &store.Cursor{Key: r.Key, Value: r.Index[q.OrderBy]}
-			var v T
-			if err := decodeBody(r, &v); err != nil {
-				return out, err
-			}
-			if !want(v) {
-				continue
-			}
-			if len(out.items) == size {
-				return out, nil
-			}
-			out.items = append(out.items, v)
-			out.next = writeToken(*q.After)
-		}
-		if len(recs) < q.Limit {
-			out.next = ""
-			return out, nil
-		}
 	}
-	out.next = writeToken(*q.After)
 	return out, nil
 }
 

@@ -12,10 +12,10 @@ import (
 	"github.com/penstock-cd/penstock/internal/policy"
 )
 
-// person calls as an editor of that name.
+// person calls as an operator of that name.
 func (r *rig) person(name string) penstockv1connect.DeploymentServiceClient {
 	r.Helper()
-	return penstockv1connect.NewDeploymentServiceClient(r.client(), "http://server", as(r.credential(name, policy.RoleEditor)))
+	return penstockv1connect.NewDeploymentServiceClient(r.client(), "http://server", as(r.credential(name, policy.RoleOperator)))
 }
 
 // waits brings a deployment to its WAIT.

@@ -28,70 +28,6 @@ func lower(s string) string { return strings.ToLower(s) }
 // of all applications that were not deleted.
 const anyName = "\U0010ffff"
 
-// ListApplications implements ApplicationService.
-func (s *Server) ListApplications(ctx context.Context, req *connect.Request[penstockv1.ListApplicationsRequest]) (*connect.Response[penstockv1.ListApplicationsResponse], error) {
-	m := req.Msg
-	out := &penstockv1.ListApplicationsResponse{}
-	err := s.view(ctx, who(ctx).Project, func(b *book) error {
-		q := store.Query{OrderBy: "name", Contains: map[string]string{"name": lower(m.Query)}, NotAfter: map[string]string{"name": anyName}}
-		if len(m.Kinds) > 0 {
-			q.Where = map[string][]string{"kind": m.Kinds}
-		}
-		page, err := pageOf(b, store.Applications, q, m.Page, func(a deploy.Application) bool {
-			return !a.Deleted && wants(m.SyncStates, string(a.Sync())) && wants(m.Displays, a.LastDisplay) && hasLabels(a.Labels, m.Labels)
-		})
-		if err != nil {
-			return err
-		}
-		online, err := b.onlineAgents()
-		if err != nil {
-			return err
-		}
-		for _, a := range page.items {
-			out.Applications = append(out.Applications, s.fullApplication(ctx, a, online))
-		}
-		out.Page, out.Total = &penstockv1.PageInfo{NextPageToken: page.next}, int32(page.total)
-		out.Cursor, err = b.cursor()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(out), nil
-}
-
-func wants(list []string, v string) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return len(list) == 0
-}
-
-func hasLabels(have, want map[string]string) bool {
-	for k, v := range want {
-		if have[k] != v {
-			return false
-		}
-	}
-	return true
-}
-
-// fullApplication adds what stands beside the record: the newest observation and the agent.
-func (s *Server) fullApplication(ctx context.Context, a deploy.Application, online map[string]string) *penstockv1.Application {
-	m := wire.Application(a)
-	m.AgentName, m.AgentOnline = online[a.AgentID], online[a.AgentID] != ""
-	live, at, err := s.liveState(ctx, a.ProjectID, a.ID)
-	if err != nil {
-		s.log.Warn("read live state", "application", a.ID, "error", err)
-	}
-	if !at.IsZero() {
-		m.Health, m.LiveAt = string(live.Health), wire.Time(at)
-	}
-	return m
-}
-
 func (s *Server) liveState(ctx context.Context, project, id string) (deploy.LiveState, time.Time, error) {
 	var live deploy.LiveState
 	text, at, ok, err := s.opt.Store.Side().GetSide(ctx, project, "live", id)
@@ -330,7 +266,7 @@ func (s *Server) deployByCommand(ctx context.Context, requestID, what, app strin
 func (s *Server) ListDiscoveredApplications(ctx context.Context, req *connect.Request[penstockv1.ListDiscoveredApplicationsRequest]) (*connect.Response[penstockv1.ListDiscoveredApplicationsResponse], error) {
 	out := &penstockv1.ListDiscoveredApplicationsResponse{}
 	err := s.view(ctx, who(ctx).Project, func(b *book) error {
-		page, err := pageOf(b, store.Discovered, store.Query{}, req.Msg.Page, func(discovered) bool { return true })
+		page, err := pageOf[discovered](b, store.Discovered, store.Query{}, req.Msg.Page)
 		if err != nil {
 			return err
 		}

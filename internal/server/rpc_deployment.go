@@ -15,57 +15,6 @@ import (
 	"github.com/penstock-cd/penstock/internal/wire"
 )
 
-// ListDeployments implements DeploymentService.
-func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penstockv1.ListDeploymentsRequest]) (*connect.Response[penstockv1.ListDeploymentsResponse], error) {
-	m := req.Msg
-	out := &penstockv1.ListDeploymentsResponse{}
-	err := s.view(ctx, who(ctx).Project, func(b *book) error {
-		q := store.Query{Desc: true, Where: map[string][]string{}}
-		if m.ApplicationId != "" {
-			a, err := b.findApplication(m.ApplicationId)
-			if err != nil {
-				return err
-			}
-			q.Where["application_id"] = []string{a.ID}
-		}
-		if m.Query != "" {
-			q.Contains = map[string]string{"name": lower(m.Query)}
-		}
-		if len(m.Statuses) > 0 {
-			q.Where["status"] = statusesOf(m.Statuses)
-		}
-		page, err := pageOf(b, store.Deployments, q, m.Page, func(d deploy.Deployment) bool {
-			return (wants(m.Statuses, string(d.Status)) || wants(m.Statuses, d.Display())) && wants(m.Kinds, string(d.App.Kind)) && hasLabels(d.App.Labels, m.Labels)
-		})
-		if err != nil {
-			return err
-		}
-		for _, d := range page.items {
-			out.Deployments = append(out.Deployments, wire.Deployment(d))
-		}
-		out.Page = &penstockv1.PageInfo{NextPageToken: page.next}
-		out.Cursor, err = b.cursor()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(out), nil
-}
-
-// statusesOf lists the statuses that words of a filter can mean: a status, or
-// what a person reads of one (ROLLED_BACK is a failure or a cancellation).
-func statusesOf(words []string) []string {
-	var out []string
-	for _, w := range words {
-		out = append(out, w)
-		if _, status := deploy.Transitions[deploy.Status(w)]; !status {
-			out = append(out, string(deploy.StatusSuccess), string(deploy.StatusFailure), string(deploy.StatusCancelled))
-		}
-	}
-	return out
-}
-
 // GetDeployment implements DeploymentService.
 func (s *Server) GetDeployment(ctx context.Context, req *connect.Request[penstockv1.GetDeploymentRequest]) (*connect.Response[penstockv1.GetDeploymentResponse], error) {
 	out := &penstockv1.GetDeploymentResponse{}

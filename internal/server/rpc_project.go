@@ -339,7 +339,7 @@ func (s *Server) ListAgents(ctx context.Context, req *connect.Request[penstockv1
 	project := who(ctx).Project
 	var found page[agentRecord]
 	err := s.view(ctx, project, func(b *book) (err error) {
-		found, err = pageOf(b, store.Agents, store.Query{OrderBy: "name"}, req.Msg.Page, func(agentRecord) bool { return true })
+		found, err = pageOf[agentRecord](b, store.Agents, store.Query{OrderBy: "name"}, req.Msg.Page)
 		return err
 	})
 	if err != nil {
@@ -423,8 +423,8 @@ func (b *book) describeProcesses(m *penstockv1.Agent) error {
 func (s *Server) CreateAPIKey(ctx context.Context, req *connect.Request[penstockv1.CreateAPIKeyRequest]) (*connect.Response[penstockv1.CreateAPIKeyResponse], error) {
 	m := req.Msg
 	role := policy.Role(m.Role)
-	if role != policy.RoleViewer && role != policy.RoleEditor && role != policy.RoleAdmin {
-		return nil, deploy.Errorf(deploy.CodeInvalid, "role %q is not viewer, editor or admin", m.Role)
+	if role != policy.RoleViewer && role != policy.RoleOperator && role != policy.RoleAdmin {
+		return nil, deploy.Errorf(deploy.CodeInvalid, "role %q is not viewer, operator or admin", m.Role)
 	}
 	days := int(m.Days)
 	if days == 0 {

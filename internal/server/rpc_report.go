@@ -421,6 +421,9 @@ func (s *Server) ReportLive(ctx context.Context, req *connect.Request[penstockv1
 	if err := s.opt.Store.Side().PutSide(ctx, p.Project, "live", m.ApplicationId, live.At, text); err != nil {
 		return nil, err
 	}
+	if err := s.noteHealth(ctx, p.Project, m.ApplicationId, live.Health, live.At); err != nil {
+		return nil, err
+	}
 	s.hub.publishSide(sideChange{project: p.Project, kind: "application", id: m.ApplicationId, typ: "LIVE", app: m.ApplicationId})
 	if m.Comparison != nil {
 		if err := s.compared(ctx, m); err != nil {

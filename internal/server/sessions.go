@@ -92,6 +92,9 @@ func (s *Server) resume(ctx context.Context) error {
 		return err
 	}
 	err = s.eachProject(ctx, func(project string) error {
+		if err := s.reindex(ctx, project); err != nil {
+			return err
+		}
 		return s.update(ctx, entry{project: project, actor: "server"}, func(b *book) error {
 			if restored {
 				return b.voidSessions()

@@ -93,28 +93,40 @@ type Streams interface {
 type Collection struct {
 	Name  string
 	Index []string
+	// Facets are the columns of Index by which a list is filtered and counted;
+	// counting by them alone does not look at the records.
+	Facets []string
+	// Tagged collections keep the tags of their records.
+	Tagged bool
 }
 
 // The collections.
 var (
-	Projects     = Collection{Name: "projects"}                                                                          // in System
-	Credentials  = Collection{Name: "credentials", Index: []string{"owner"}}                                             // in System; key: hash of the secret
-	Deployments  = Collection{Name: "deployments", Index: []string{"application_id", "status", "open", "timer", "name"}} // key: id; open "1" until terminal; timer: next instant something is due
-	Applications = Collection{Name: "applications", Index: []string{"name", "agent_id", "repo_id", "kind"}}              // key: id; name in lower case
-	Agents       = Collection{Name: "agents", Index: []string{"name"}}                                                   // key: id
-	Sessions     = Collection{Name: "sessions", Index: []string{"agent_id", "expires"}}                                  // key: session id
-	Assignments  = Collection{Name: "assignments", Index: []string{"session_id", "agent_id"}}                            // key: deployment id, or application id for watching
-	Journal      = Collection{Name: "journal", Index: []string{"deployment_id"}}                                         // key: deployment id + "/" + journal key
-	Claims       = Collection{Name: "claims", Index: []string{"deployment_id"}}                                          // key: kind + "/" + key
-	Triggers     = Collection{Name: "triggers", Index: []string{"application_id"}}                                       // key: trigger key
-	Discovered   = Collection{Name: "discovered", Index: []string{"agent_id", "repo_id"}}                                // key: agent/repo/path/file
-	Heads        = Collection{Name: "heads", Index: []string{"repo_id"}}                                                 // key: agent/repo/branch
-	Requests     = Collection{Name: "requests", Index: []string{"at"}}                                                   // key: principal/request id; body: the answer
+	Projects    = Collection{Name: "projects"}                              // in System
+	Credentials = Collection{Name: "credentials", Index: []string{"owner"}} // in System; key: hash of the secret
+	Deployments = Collection{                                               // key: id; open "1" until terminal; timer: next instant something is due; text: what words are looked for in
+		Name: "deployments", Index: []string{"application_id", "status", "open", "timer", "name", "display", "kind", "trigger", "agent_id", "provider", "commit", "text"},
+		Facets: []string{"display", "kind", "trigger", "agent_id", "provider"}, Tagged: true,
+	}
+	Applications = Collection{ // key: id; name in lower case; by_* and attention: rank and name, to sort by; all empty when deleted
+		Name: "applications", Index: []string{"name", "agent_id", "repo_id", "kind", "provider", "sync", "health", "display", "enabled", "last_at", "text", "by_health", "by_sync", "by_display", "by_kind", "attention"},
+		Facets: []string{"kind", "provider", "agent_id", "sync", "health", "display", "enabled"}, Tagged: true,
+	}
+	Agents      = Collection{Name: "agents", Index: []string{"name"}}                        // key: id
+	Sessions    = Collection{Name: "sessions", Index: []string{"agent_id", "expires"}}       // key: session id
+	Assignments = Collection{Name: "assignments", Index: []string{"session_id", "agent_id"}} // key: deployment id, or application id for watching
+	Journal     = Collection{Name: "journal", Index: []string{"deployment_id"}}              // key: deployment id + "/" + journal key
+	Claims      = Collection{Name: "claims", Index: []string{"deployment_id"}}               // key: kind + "/" + key
+	Triggers    = Collection{Name: "triggers", Index: []string{"application_id"}}            // key: trigger key
+	Discovered  = Collection{Name: "discovered", Index: []string{"agent_id", "repo_id"}}     // key: agent/repo/path/file
+	Heads       = Collection{Name: "heads", Index: []string{"repo_id"}}                      // key: agent/repo/branch
+	Requests    = Collection{Name: "requests", Index: []string{"at"}}                        // key: principal/request id; body: the answer
+	Preferences = Collection{Name: "preferences"}                                            // key: principal
 )
 
 // Collections lists all of them, for migrations and for the suite.
 func Collections() []Collection {
-	return []Collection{Projects, Credentials, Deployments, Applications, Agents, Sessions, Assignments, Journal, Claims, Triggers, Discovered, Heads, Requests}
+	return []Collection{Projects, Credentials, Deployments, Applications, Agents, Sessions, Assignments, Journal, Claims, Triggers, Discovered, Heads, Requests, Preferences}
 }
 
 // Record is one row: a key, an opaque body (JSON by convention) and values for
@@ -123,12 +135,18 @@ type Record struct {
 	Key   string
 	Body  []byte
 	Index map[string]string
+	// Tags are words under which the record of a tagged collection is found. Put
+	// stores them in place of earlier ones; reading leaves them out.
+	Tags []string
 }
 
 // Query selects records. All conditions hold together.
 type Query struct {
 	Where    map[string][]string // index column is one of these
-	Contains map[string]string   // index column contains this text
+	Contains map[string][]string // index column contains all of these texts
+	Prefix   map[string]string   // index column begins with this text, which is not empty
+	Keys     []string            // key is one of these; nil is no condition
+	Tags     []string            // record has all of these tags
 	NotAfter map[string]string   // index column is not empty and ≤ this
 	OrderBy  string              // index column, or "" for the key; ties by key
 	Desc     bool
@@ -152,6 +170,18 @@ type Records interface {
 	List(c Collection, q Query) ([]Record, error)
 	// Count counts what a query selects, After and Limit aside.
 	Count(c Collection, q Query) (int, error)
+	// Tally counts what a query selects by combination of values of facet
+	// columns, After and Limit aside, in no order.
+	Tally(c Collection, q Query, columns []string) ([]Tally, error)
+	// TallyTags counts what a query selects by tag, of tags with a prefix, the
+	// most frequent first, at most limit.
+	TallyTags(c Collection, q Query, prefix string, limit int) ([]Tally, error)
+}
+
+// Tally is how many records have these values in the columns that were asked for.
+type Tally struct {
+	Values []string
+	N      int
 }
 
 // LogKey names the log of one attempt of a stage.

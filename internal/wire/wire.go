@@ -63,12 +63,12 @@ func Commit(c deploy.Commit) *penstockv1.Commit {
 	if c.Hash == "" {
 		return nil
 	}
-	return &penstockv1.Commit{Hash: c.Hash, Subject: c.Subject, Author: c.Author, Time: Time(c.Time), Url: c.URL}
+	return &penstockv1.Commit{Hash: c.Hash, Subject: c.Subject, Author: c.Author, AuthorEmail: c.Email, Time: Time(c.Time), Url: c.URL}
 }
 
 // CommitFromWire reads a commit.
 func CommitFromWire(c *penstockv1.Commit) deploy.Commit {
-	return deploy.Commit{Hash: c.GetHash(), Subject: c.GetSubject(), Author: c.GetAuthor(), Time: TimeFromWire(c.GetTime()), URL: c.GetUrl()}
+	return deploy.Commit{Hash: c.GetHash(), Subject: c.GetSubject(), Author: c.GetAuthor(), Email: c.GetAuthorEmail(), Time: TimeFromWire(c.GetTime()), URL: c.GetUrl()}
 }
 
 func versions(vs []deploy.Version) []*penstockv1.Version {
@@ -86,6 +86,7 @@ func Application(a deploy.Application) *penstockv1.Application {
 		Path: a.Path, ConfigFile: a.ConfigFile, Labels: a.Labels, Description: a.Desc, Disabled: a.Disabled, ProjectId: a.ProjectID,
 		RemoteUrl: a.RemoteURL, SyncState: string(a.Sync()), Health: string(deploy.HealthUnknown), CurrentDeploymentId: a.Current,
 		LastDeploymentId: a.LastID, LastDeploymentDisplay: a.LastDisplay, Head: Commit(a.Head), RegisteredAt: Time(a.RegisteredAt), Account: a.Account,
+		LastDeploymentAt: Time(a.LastAt),
 	}
 	for _, q := range a.Queue {
 		m.Queue = append(m.Queue, q.ID)

@@ -27,7 +27,7 @@ func adminPassword() string {
 	return "$argon2id$v=19$m=8,t=1,p=1$" + base64.RawStdEncoding.EncodeToString([]byte("saltsaltsaltsalt")) + "$" + base64.RawStdEncoding.EncodeToString(key)
 }
 
-// User is a person's client: admin, ann (admin), bob (editor), eve (viewer).
+// User is a person's client: admin, ann (admin), bob (operator), eve (viewer).
 func (w *World) User(name string) *client.Client {
 	c := w.users[name]
 	if c == nil {

@@ -159,7 +159,7 @@ func (w *World) join() {
 		w.T.Fatalf("register agent: %v", err)
 	}
 	w.agentKey = reg.Msg.Key
-	for name, role := range map[string]string{"ann": "admin", "bob": "editor", "eve": "viewer"} {
+	for name, role := range map[string]string{"ann": "admin", "bob": "operator", "eve": "viewer"} {
 		key, err := admin.Projects.CreateAPIKey(ctx, connect.NewRequest(&penstockv1.CreateAPIKeyRequest{Name: name, Role: role}))
 		if err != nil {
 			w.T.Fatalf("key of %s: %v", name, err)

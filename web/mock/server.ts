@@ -8,13 +8,13 @@ import { type World, refuse } from "./world.ts";
 
 const rights = {
   viewer: ["agent:read", "application:read", "deployment:read", "project:read"],
-  editor: ["application:sync", "deployment:approve", "deployment:cancel", "deployment:retry", "deployment:skip"],
+  operator: ["application:sync", "deployment:approve", "deployment:cancel", "deployment:retry", "deployment:skip"],
   admin: ["agent:write", "application:write", "key:write", "project:write"],
 };
 
 /** Rights of a role as the server gives them. */
 export function rightsOf(role: string): string[] {
-  const all = [...rights.viewer, ...(role === "viewer" ? [] : rights.editor), ...(role === "admin" ? rights.admin : [])];
+  const all = [...rights.viewer, ...(role === "viewer" ? [] : rights.operator), ...(role === "admin" ? rights.admin : [])];
   return all.toSorted((a, b) => a.localeCompare(b));
 }
 

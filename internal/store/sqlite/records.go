@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -80,7 +79,45 @@ func (t *tx) Put(c store.Collection, r store.Record) error {
 	}
 	_, err = t.exec("INSERT INTO "+c.Name+" (project_id, "+columns(c)+") VALUES (?"+strings.Repeat(", ?", len(args)-1)+
 		`) ON CONFLICT (project_id, "key") DO UPDATE SET `+set, args...)
+	if err == nil {
+		err = t.putTags(c, r)
+	}
 	return during("put into", c, err)
+}
+
+// putTags makes the stored tags those of the record. Most records are written
+// again and again with the same tags.
+func (t *tx) putTags(c store.Collection, r store.Record) error {
+	if !c.Tagged {
+		if len(r.Tags) > 0 {
+			return invalid("collection %s keeps no tags", c.Name)
+		}
+		return nil
+	}
+	old := map[string]bool{}
+	var tag string
+	err := t.rows(`SELECT tag FROM tags WHERE project_id = ? AND collection = ? AND "key" = ?`, []any{t.project, c.Name, r.Key}, func(scan func(...any) error) error {
+		err := scan(&tag)
+		old[tag] = true
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, tag := range r.Tags {
+		if !old[tag] {
+			if _, err := t.exec(`INSERT OR IGNORE INTO tags (project_id, collection, "key", tag) VALUES (?, ?, ?, ?)`, t.project, c.Name, r.Key, tag); err != nil {
+				return err
+			}
+		}
+		delete(old, tag)
+	}
+	for tag := range old {
+		if _, err := t.exec(`DELETE FROM tags WHERE project_id = ? AND collection = ? AND "key" = ? AND tag = ?`, t.project, c.Name, r.Key, tag); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Delete implements store.Records.
@@ -90,47 +127,10 @@ func (t *tx) Delete(c store.Collection, key string) error {
 		return err
 	}
 	_, err = t.exec("DELETE FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, t.project, key)
+	if err == nil && c.Tagged {
+		err = t.putTags(c, store.Record{Key: key})
+	}
 	return during("delete from", c, err)
-}
-
-// List implements store.Records.
-func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
-	c, err := t.enter("list", c, t.ready())
-	if err != nil {
-		return nil, err
-	}
-	if q.Limit < 1 || q.Limit > maxList {
-		return nil, invalid("list %s: a limit from 1 to %d is needed, not %d", c.Name, maxList, q.Limit)
-	}
-	w, err := t.where(c, q)
-	if err != nil {
-		return nil, err
-	}
-	order, err := w.order(c, q)
-	if err != nil {
-		return nil, err
-	}
-	var out []store.Record
-	err = t.rows("SELECT "+columns(c)+" FROM "+c.Name+w.text.String()+order+" LIMIT ?", append(w.args, q.Limit), t.gather(c, &out))
-	if err != nil {
-		return nil, during("list", c, err)
-	}
-	return out, nil
-}
-
-// Count implements store.Records.
-func (t *tx) Count(c store.Collection, q store.Query) (int, error) {
-	c, err := t.enter("count", c, t.ready())
-	if err != nil {
-		return 0, err
-	}
-	w, err := t.where(c, q)
-	if err != nil {
-		return 0, err
-	}
-	var n int
-	_, err = t.row("SELECT count(*) FROM "+c.Name+w.text.String(), w.args, &n)
-	return n, during("count", c, err)
 }
 
 // enter begins a call: the transaction must be ready and the collection known.
@@ -174,78 +174,4 @@ func (t *tx) gather(c store.Collection, out *[]store.Record) func(func(...any) e
 		*out = append(*out, r)
 		return nil
 	}
-}
-
-// condition is a WHERE clause in the making.
-type condition struct {
-	text strings.Builder
-	args []any
-}
-
-func (w *condition) and(text string, args ...any) {
-	w.text.WriteString(" AND " + text)
-	w.args = append(w.args, args...)
-}
-
-// where renders the conditions of a query. Columns go in order of their names:
-// the same shape of query is the same prepared statement.
-func (t *tx) where(c store.Collection, q store.Query) (*condition, error) {
-	w := &condition{args: []any{t.project}}
-	w.text.WriteString(" WHERE project_id = ?")
-	for _, name := range slices.Sorted(maps.Keys(q.Where)) {
-		col, err := column(c, name)
-		if err != nil {
-			return nil, err
-		}
-		values := q.Where[name]
-		if len(values)+len(w.args) > maxValues {
-			return nil, invalid("query of %s: more than %d values", c.Name, maxValues)
-		}
-		if len(values) == 0 {
-			w.and("false") // one of none
-			continue
-		}
-		w.and(col + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")")
-		for _, v := range values {
-			w.args = append(w.args, v)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(q.Contains)) {
-		col, err := column(c, name)
-		if err != nil {
-			return nil, err
-		}
-		w.and("instr("+col+", ?) > 0", q.Contains[name])
-	}
-	for _, name := range slices.Sorted(maps.Keys(q.NotAfter)) {
-		col, err := column(c, name)
-		if err != nil {
-			return nil, err
-		}
-		w.and(col+" > '' AND "+col+" <= ?", q.NotAfter[name])
-	}
-	return w, nil
-}
-
-// order adds the place to go on from and renders the order. With Desc ties are
-// reversed too, so that one index serves both directions.
-func (w *condition) order(c store.Collection, q store.Query) (string, error) {
-	than, dir := ">", ""
-	if q.Desc {
-		than, dir = "<", " DESC"
-	}
-	if q.OrderBy == "" {
-		if q.After != nil {
-			w.and(`"key" `+than+" ?", q.After.Key)
-		}
-		return ` ORDER BY "key"` + dir, nil
-	}
-	col, err := column(c, q.OrderBy)
-	if err != nil {
-		return "", err
-	}
-	if q.After != nil {
-		w.and("("+col+`, "key") `+than+" (?, ?)", q.After.Value, q.After.Key)
-	}
-	return " ORDER BY " + col + dir + `, "key"` + dir, nil
 }

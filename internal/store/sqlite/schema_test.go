@@ -98,6 +98,9 @@ func TestSchemaHasTheCollections(t *testing.T) {
 			t.Errorf("%s has columns %v, want %v", c.Name, cols, want)
 		}
 		for _, name := range c.Index {
+			if name == text {
+				continue
+			}
 			cols := column1(t, s.main, "SELECT name FROM pragma_index_info(?) ORDER BY seqno", c.Name+"_by_"+name)
 			if want := []string{"project_id", name, "key"}; !slices.Equal(cols, want) {
 				t.Errorf("index of %s by %s has %v, want %v", c.Name, name, cols, want)
@@ -117,7 +120,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"of one":      {Where: map[string][]string{"application_id": {"a"}}},
 		"due, oldest": {NotAfter: map[string]string{"timer": "t"}, OrderBy: "timer"},
 	} {
-		w, err := tx.where(store.Deployments, q)
+		w, err := tx.where(store.Deployments, q, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,10 +33,25 @@ func matches(r store.Record, q store.Query) bool {
 			return false
 		}
 	}
-	for name, part := range q.Contains {
-		if !strings.Contains(r.Index[name], part) {
+	for name, parts := range q.Contains {
+		for _, part := range parts {
+			if !strings.Contains(r.Index[name], part) {
+				return false
+			}
+		}
+	}
+	for name, begin := range q.Prefix {
+		if !strings.HasPrefix(r.Index[name], begin) {
 			return false
 		}
+	}
+	for _, tag := range q.Tags {
+		if !slices.Contains(r.Tags, tag) {
+			return false
+		}
+	}
+	if q.Keys != nil && !slices.Contains(q.Keys, r.Key) {
+		return false
 	}
 	for name, limit := range q.NotAfter {
 		if r.Index[name] == "" || r.Index[name] > limit {
@@ -64,6 +79,7 @@ func (m table) list(q store.Query) (page []store.Record, total int) {
 				continue
 			}
 		}
+		r.Tags = nil
 		page = append(page, r)
 	}
 	slices.SortFunc(page, func(a, b store.Record) int {
@@ -78,6 +94,7 @@ func (m table) list(q store.Query) (page []store.Record, total int) {
 
 var (
 	words   = rapid.SampledFrom([]string{"", "a", "b", "ab", "A", "%", "é", "~", "zz"})
+	tag     = rapid.SampledFrom([]string{"x=1", "x=2", "y"})
 	someKey = rapid.SampledFrom([]string{"1", "2", "3", "4", "a", "B", "é", "a/b"})
 )
 
@@ -87,6 +104,7 @@ func drawRecord(t *rapid.T) store.Record {
 	if rapid.Bool().Draw(t, "long") {
 		r.Body = slices.Repeat(append(r.Body, 'x'), 300)
 	}
+	r.Tags = rapid.SliceOfN(tag, 0, 3).Draw(t, "tags")
 	for _, name := range store.Deployments.Index {
 		r.Index[name] = words.Draw(t, name)
 	}
@@ -100,7 +118,16 @@ func drawQuery(t *rapid.T) store.Query {
 		q.Where = map[string][]string{col.Draw(t, "column"): rapid.SliceOfN(words, 0, 4).Draw(t, "one of")}
 	}
 	if rapid.Bool().Draw(t, "contains") {
-		q.Contains = map[string]string{col.Draw(t, "column"): words.Draw(t, "part")}
+		q.Contains = map[string][]string{col.Draw(t, "column"): rapid.SliceOfN(words, 0, 2).Draw(t, "parts")}
+	}
+	if rapid.Bool().Draw(t, "tags") {
+		q.Tags = rapid.SliceOfNDistinct(tag, 1, 2, rapid.ID[string]).Draw(t, "tags of")
+	}
+	if rapid.IntRange(0, 3).Draw(t, "keys") == 0 {
+		q.Keys = rapid.SliceOfN(someKey, 0, 3).Draw(t, "one of keys")
+	}
+	if rapid.IntRange(0, 3).Draw(t, "prefix") == 0 {
+		q.Prefix = map[string]string{col.Draw(t, "column"): rapid.SampledFrom([]string{"a", "ab", "z", "é"}).Draw(t, "beginning")}
 	}
 	if rapid.Bool().Draw(t, "not after") {
 		q.NotAfter = map[string]string{col.Draw(t, "column"): words.Draw(t, "limit")}
@@ -174,6 +201,7 @@ func ask(t *rapid.T, tx store.Tx, m table) {
 	if err != nil || ok != there {
 		t.Fatalf("get %q: %v, %v, want %v", key, ok, err, there)
 	}
+	want.Tags = nil // reading leaves them out
 	diff(t, "get "+key, got, want)
 	q := drawQuery(t)
 	page, total := m.list(q)
@@ -186,6 +214,50 @@ func ask(t *rapid.T, tx store.Tx, m table) {
 	if err != nil || n != total {
 		t.Fatalf("count %+v = %d, %v, want %d", q, n, err, total)
 	}
+	tally(t, tx, m, q)
+}
+
+// tally compares the counts by values and by tags.
+func tally(t *rapid.T, tx store.Tx, m table, q store.Query) {
+	cols := rapid.SliceOfNDistinct(rapid.SampledFrom(store.Deployments.Facets), 1, 2, rapid.ID[string]).Draw(t, "count by")
+	if rapid.Bool().Draw(t, "facets only") {
+		q = store.Query{Limit: 1, Where: map[string][]string{cols[0]: {"a", "ab", ""}}}
+	}
+	byValues, byTag := map[string]int{}, map[string]int{}
+	for _, r := range m {
+		if !matches(r, q) {
+			continue
+		}
+		var v []string
+		for _, c := range cols {
+			v = append(v, r.Index[c])
+		}
+		byValues[strings.Join(v, "|")]++
+		for _, x := range slices.Compact(slices.Sorted(slices.Values(r.Tags))) {
+			if strings.HasPrefix(x, "x=") {
+				byTag[x]++
+			}
+		}
+	}
+	found, err := tx.Tally(store.Deployments, q, cols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, fmt.Sprintf("tally %+v by %v", q, cols), counts(found), byValues)
+	if found, err = tx.TallyTags(store.Deployments, q, "x=", 10); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, fmt.Sprintf("tags of %+v", q), counts(found), byTag)
+}
+
+func counts(found []store.Tally) map[string]int {
+	out := map[string]int{}
+	for _, x := range found {
+		if x.N > 0 {
+			out[strings.Join(x.Values, "|")] += x.N
+		}
+	}
+	return out
 }
 
 func diff[T any](t *rapid.T, what string, got, want T) {

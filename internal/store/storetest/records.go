@@ -65,7 +65,7 @@ func everyCollection(t *testing.T, s store.Store) {
 			}
 			same(t, c.Name, got, r)
 			for name, v := range index {
-				q := store.Query{Where: map[string][]string{name: {v}}, Contains: map[string]string{name: v[1:3]}, NotAfter: map[string]string{name: v}, OrderBy: name, Limit: 1}
+				q := store.Query{Where: map[string][]string{name: {v}}, Contains: map[string][]string{name: {v[1:3]}}, NotAfter: map[string]string{name: v}, OrderBy: name, Limit: 1}
 				got, err := tx.List(c, q)
 				if err != nil {
 					t.Errorf("%s by %s: %v", c.Name, name, err)
@@ -83,13 +83,19 @@ func fleet(t *testing.T, s store.Store) {
 	update(t, s, "p", func(tx store.Tx) error {
 		for i := range 10 {
 			index := map[string]string{"application_id": string("ab"[i%2]), "name": fmt.Sprintf("svc %d", 9-i), "status": fmt.Sprint(i % 3)}
+			var tags []string
+			if i%2 == 0 {
+				tags = append(tags, "even")
+			}
 			if i%3 != 0 {
 				index["open"] = "1"
+			} else {
+				tags = append(tags, "third", "third")
 			}
 			if i != 4 {
 				index["timer"] = store.Instant(moment(i))
 			}
-			must(t, tx.Put(store.Deployments, store.Record{Key: fmt.Sprintf("d%d", i), Body: []byte{byte(i)}, Index: index}))
+			must(t, tx.Put(store.Deployments, store.Record{Key: fmt.Sprintf("d%d", i), Body: []byte{byte(i)}, Index: index, Tags: tags}))
 		}
 		return nil
 	})
@@ -118,9 +124,18 @@ func conditions(t *testing.T, s store.Store) {
 		{"one of", store.Query{Where: map[string][]string{"status": {"1", "2", "9"}, "application_id": {"b"}}}, []string{"d1", "d5", "d7"}, 0},
 		{"one of none", store.Query{Where: map[string][]string{"status": {}}}, nil, 0},
 		{"empty column", store.Query{Where: map[string][]string{"open": {""}}}, []string{"d0", "d3", "d6", "d9"}, 0},
-		{"contains", store.Query{Contains: map[string]string{"name": "c 3"}}, []string{"d6"}, 0},
-		{"contains no pattern", store.Query{Contains: map[string]string{"name": "%"}}, nil, 0},
-		{"contains other case", store.Query{Contains: map[string]string{"name": "SVC"}}, nil, 0},
+		{"contains", store.Query{Contains: map[string][]string{"name": {"c 3"}}}, []string{"d6"}, 0},
+		{"contains no pattern", store.Query{Contains: map[string][]string{"name": {"%"}}}, nil, 0},
+		{"contains other case", store.Query{Contains: map[string][]string{"name": {"SVC"}}}, nil, 0},
+		{"contains both", store.Query{Contains: map[string][]string{"name": {"svc", "3"}}}, []string{"d6"}, 0},
+		{"begins", store.Query{Prefix: map[string]string{"name": "svc 3"}, Where: map[string][]string{"application_id": {"a"}}}, []string{"d6"}, 0},
+		{"begins, not within", store.Query{Prefix: map[string]string{"name": "vc"}}, nil, 0},
+		{"of keys", store.Query{Keys: []string{"d7", "d2", "gone"}, Desc: true}, []string{"d7", "d2"}, 0},
+		{"of no keys", store.Query{Keys: []string{}}, nil, 0},
+		{"tagged", store.Query{Tags: []string{"even"}, Limit: 2}, []string{"d0", "d2"}, 3},
+		{"tagged twice", store.Query{Tags: []string{"even", "third"}, Desc: true}, []string{"d6", "d0"}, 0},
+		{"tagged, and one of", store.Query{Tags: []string{"even"}, Where: map[string][]string{"status": {"1"}}, OrderBy: "name"}, []string{"d4"}, 0},
+		{"tagged by nobody", store.Query{Tags: []string{"even", "odd"}}, nil, 0},
 		{"due", store.Query{NotAfter: map[string]string{"timer": store.Instant(moment(5))}}, []string{"d0", "d1", "d2", "d3", "d5"}, 0},
 		{"due and open, earliest", store.Query{NotAfter: map[string]string{"timer": store.Instant(moment(9))}, Where: map[string][]string{"open": {"1"}}, OrderBy: "timer", Limit: 3}, []string{"d1", "d2", "d5"}, 2},
 		{"by name", store.Query{OrderBy: "name", Limit: 3}, []string{"d9", "d8", "d7"}, 7},
@@ -207,7 +222,8 @@ func wrongQueries(t *testing.T, s store.Store) {
 			"put unknown column":  tx.Put(store.Agents, store.Record{Key: "k", Index: map[string]string{"owner": "x"}}),
 			"forged columns":      list(forged, store.Query{Limit: 1, OrderBy: "body"}),
 			"where":               list(store.Agents, store.Query{Limit: 1, Where: map[string][]string{"key": {"x"}}}),
-			"contains":            list(store.Agents, store.Query{Limit: 1, Contains: map[string]string{"1=1 --": "x"}}),
+			"begins":              list(store.Agents, store.Query{Limit: 1, Prefix: map[string]string{"1=1 --": "x"}}),
+			"contains":            list(store.Agents, store.Query{Limit: 1, Contains: map[string][]string{"1=1 --": {"x"}}}),
 			"not after":           list(store.Agents, store.Query{Limit: 1, NotAfter: map[string]string{"expires": "x"}}),
 			"order":               list(store.Agents, store.Query{Limit: 1, OrderBy: "name; DROP TABLE agents"}),
 			"count":               counted,

@@ -14,8 +14,8 @@ const approval = (init: MessageInitShape<typeof StageSchema> = {}) => create(Sta
 describe("rights", () => {
   it("names the role and the right that is missing", () => {
     expect(why(has(who("viewer"), "deployment:approve"))).toBe("Your role viewer lacks the right deployment:approve; ask an admin of the project");
-    expect(why(has(who("editor"), "deployment:approve"))).toBe("yes");
-    expect(has(who("editor"), "agent:write").ok).toBe(false);
+    expect(why(has(who("operator"), "deployment:approve"))).toBe("yes");
+    expect(has(who("operator"), "agent:write").ok).toBe(false);
   });
   it("comes before the state, so that nobody waits for what they may not do", () => {
     const disabled = create(ApplicationSchema, { disabled: true });
@@ -26,9 +26,9 @@ describe("rights", () => {
 describe("applications", () => {
   const app = create(ApplicationSchema, { head: { hash: "abc" } });
   it("can be synced when enabled and seen in git", () => {
-    expect(maySync(who("editor"), app).ok).toBe(true);
-    expect(why(maySync(who("editor"), create(ApplicationSchema, { ...app, disabled: true })))).toContain("disabled");
-    expect(why(maySync(who("editor"), create(ApplicationSchema)))).toContain("No agent has read the branch");
+    expect(maySync(who("operator"), app).ok).toBe(true);
+    expect(why(maySync(who("operator"), create(ApplicationSchema, { ...app, disabled: true })))).toContain("disabled");
+    expect(why(maySync(who("operator"), create(ApplicationSchema)))).toContain("No agent has read the branch");
   });
   it("cannot be deleted while a deployment runs, or without the name", () => {
     expect(mayDelete(who("admin"), app).ok).toBe(true);
@@ -40,20 +40,20 @@ describe("applications", () => {
 
 describe("approvals", () => {
   it("are for those whom the stage names", () => {
-    expect(mayApprove(who("editor"), running, approval()).ok).toBe(true);
-    expect(mayApprove(who("editor"), running, approval({ approvers: ["tanaka"] })).ok).toBe(true);
-    expect(why(mayApprove(who("editor"), running, approval({ approvers: ["mori"] })))).toContain("not among the approvers");
-    expect(mayReject(who("editor"), running, approval({ approvers: ["mori"] })).ok).toBe(false);
+    expect(mayApprove(who("operator"), running, approval()).ok).toBe(true);
+    expect(mayApprove(who("operator"), running, approval({ approvers: ["tanaka"] })).ok).toBe(true);
+    expect(why(mayApprove(who("operator"), running, approval({ approvers: ["mori"] })))).toContain("not among the approvers");
+    expect(mayReject(who("operator"), running, approval({ approvers: ["mori"] })).ok).toBe(false);
   });
   it("are given once, and can be turned into a rejection", () => {
     const given = approval({ given: [{ by: "tanaka" }] });
-    expect(why(mayApprove(who("editor"), running, given))).toBe("You have approved already");
-    expect(mayReject(who("editor"), running, given).ok).toBe(true);
+    expect(why(mayApprove(who("operator"), running, given))).toBe("You have approved already");
+    expect(mayReject(who("operator"), running, given).ok).toBe(true);
   });
   it("are asked for only while the stage runs", () => {
-    expect(mayApprove(who("editor"), running, approval({ status: "NOT_STARTED_YET" })).ok).toBe(false);
-    expect(mayApprove(who("editor"), create(DeploymentSchema, { status: "ROLLING_BACK" }), approval()).ok).toBe(false);
-    expect(mayApprove(who("editor"), create(DeploymentSchema, { status: "RUNNING", parked: "NEWER" }), approval()).ok).toBe(false);
+    expect(mayApprove(who("operator"), running, approval({ status: "NOT_STARTED_YET" })).ok).toBe(false);
+    expect(mayApprove(who("operator"), create(DeploymentSchema, { status: "ROLLING_BACK" }), approval()).ok).toBe(false);
+    expect(mayApprove(who("operator"), create(DeploymentSchema, { status: "RUNNING", parked: "NEWER" }), approval()).ok).toBe(false);
   });
 });
 
@@ -64,15 +64,15 @@ describe("deployments", () => {
     ["ROLLING_BACK", false],
     ["SUCCESS", false],
     ["CANCELLED", false],
-  ])("in %s can be cancelled: %s", (status, ok) => expect(mayCancel(who("editor"), create(DeploymentSchema, { status })).ok).toBe(ok));
+  ])("in %s can be cancelled: %s", (status, ok) => expect(mayCancel(who("operator"), create(DeploymentSchema, { status })).ok).toBe(ok));
 
   it("are tried again only when they are over", () => {
-    expect(mayRetry(who("editor"), running).ok).toBe(false);
-    expect(mayRetry(who("editor"), create(DeploymentSchema, { status: "FAILURE" })).ok).toBe(true);
+    expect(mayRetry(who("operator"), running).ok).toBe(false);
+    expect(mayRetry(who("operator"), create(DeploymentSchema, { status: "FAILURE" })).ok).toBe(true);
   });
   it("let waits and approvals be skipped, never the platform's stages", () => {
-    expect(maySkip(who("editor"), running, create(StageSchema, { type: "WAIT", status: "RUNNING" })).ok).toBe(true);
-    expect(maySkip(who("editor"), running, create(StageSchema, { type: "PLATFORM", status: "RUNNING" })).ok).toBe(false);
-    expect(maySkip(who("editor"), running, create(StageSchema, { type: "WAIT", status: "SUCCESS" })).ok).toBe(false);
+    expect(maySkip(who("operator"), running, create(StageSchema, { type: "WAIT", status: "RUNNING" })).ok).toBe(true);
+    expect(maySkip(who("operator"), running, create(StageSchema, { type: "PLATFORM", status: "RUNNING" })).ok).toBe(false);
+    expect(maySkip(who("operator"), running, create(StageSchema, { type: "WAIT", status: "SUCCESS" })).ok).toBe(false);
   });
 });

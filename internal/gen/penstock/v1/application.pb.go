@@ -59,6 +59,8 @@ type Application struct {
 	AgentOnline bool   `protobuf:"varint,27,opt,name=agent_online,json=agentOnline,proto3" json:"agent_online,omitempty"`
 	ProjectId   string `protobuf:"bytes,28,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
 	RemoteUrl   string `protobuf:"bytes,29,opt,name=remote_url,json=remoteUrl,proto3" json:"remote_url,omitempty"`
+	// When the last deployment was triggered.
+	LastDeploymentAt *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=last_deployment_at,json=lastDeploymentAt,proto3" json:"last_deployment_at,omitempty"`
 	// What is live differs from what the last good deployment declared.
 	Drift         *Drift `protobuf:"bytes,50,opt,name=drift,proto3" json:"drift,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -296,6 +298,13 @@ func (x *Application) GetRemoteUrl() string {
 		return x.RemoteUrl
 	}
 	return ""
+}
+
+func (x *Application) GetLastDeploymentAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastDeploymentAt
+	}
+	return nil
 }
 
 func (x *Application) GetDrift() *Drift {
@@ -637,13 +646,29 @@ func (x *DiscoveredApplication) GetInvalidDetail() string {
 type ListApplicationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Page  *PageRequest           `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
-	// Part of a name, any case.
-	Query      string            `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
-	Kinds      []string          `protobuf:"bytes,3,rep,name=kinds,proto3" json:"kinds,omitempty"`
-	SyncStates []string          `protobuf:"bytes,4,rep,name=sync_states,json=syncStates,proto3" json:"sync_states,omitempty"`
-	Labels     map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Words, each of which is part of the name, the path or a label, any case.
+	Query      string   `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Kinds      []string `protobuf:"bytes,3,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	SyncStates []string `protobuf:"bytes,4,rep,name=sync_states,json=syncStates,proto3" json:"sync_states,omitempty"`
+	// All of these.
+	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Only with this last display (SUCCESS, ROLLED_BACK, ...).
-	Displays      []string `protobuf:"bytes,6,rep,name=displays,proto3" json:"displays,omitempty"`
+	Displays []string `protobuf:"bytes,6,rep,name=displays,proto3" json:"displays,omitempty"`
+	// UNKNOWN, HEALTHY, PROGRESSING, UNHEALTHY.
+	Healths  []string `protobuf:"bytes,7,rep,name=healths,proto3" json:"healths,omitempty"`
+	AgentIds []string `protobuf:"bytes,8,rep,name=agent_ids,json=agentIds,proto3" json:"agent_ids,omitempty"`
+	// Platform providers (targets).
+	Providers []string `protobuf:"bytes,9,rep,name=providers,proto3" json:"providers,omitempty"`
+	// Unset: both.
+	Enabled *bool `protobuf:"varint,10,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
+	// Only the caller's favourites.
+	Favourites bool `protobuf:"varint,11,opt,name=favourites,proto3" json:"favourites,omitempty"`
+	// name (default), last_deployment, attention (what needs a person first),
+	// health, sync_state, display, kind; "-" in front reverses.
+	Sort string `protobuf:"bytes,12,opt,name=sort,proto3" json:"sort,omitempty"`
+	// Count the choices of each filter: kind, sync_state, display, health,
+	// agent_id, provider, enabled, label.
+	Facets        bool `protobuf:"varint,13,opt,name=facets,proto3" json:"facets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -720,13 +745,65 @@ func (x *ListApplicationsRequest) GetDisplays() []string {
 	return nil
 }
 
+func (x *ListApplicationsRequest) GetHealths() []string {
+	if x != nil {
+		return x.Healths
+	}
+	return nil
+}
+
+func (x *ListApplicationsRequest) GetAgentIds() []string {
+	if x != nil {
+		return x.AgentIds
+	}
+	return nil
+}
+
+func (x *ListApplicationsRequest) GetProviders() []string {
+	if x != nil {
+		return x.Providers
+	}
+	return nil
+}
+
+func (x *ListApplicationsRequest) GetEnabled() bool {
+	if x != nil && x.Enabled != nil {
+		return *x.Enabled
+	}
+	return false
+}
+
+func (x *ListApplicationsRequest) GetFavourites() bool {
+	if x != nil {
+		return x.Favourites
+	}
+	return false
+}
+
+func (x *ListApplicationsRequest) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
+func (x *ListApplicationsRequest) GetFacets() bool {
+	if x != nil {
+		return x.Facets
+	}
+	return false
+}
+
 type ListApplicationsResponse struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Applications []*Application         `protobuf:"bytes,1,rep,name=applications,proto3" json:"applications,omitempty"`
 	Page         *PageInfo              `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
 	// Cursor of the change stream that this answer contains.
-	Cursor        string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
-	Total         int32  `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Applications that the filters let through.
+	Total int32 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	// Empty unless asked for.
+	Facets        []*Facet `protobuf:"bytes,5,rep,name=facets,proto3" json:"facets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -787,6 +864,13 @@ func (x *ListApplicationsResponse) GetTotal() int32 {
 		return x.Total
 	}
 	return 0
+}
+
+func (x *ListApplicationsResponse) GetFacets() []*Facet {
+	if x != nil {
+		return x.Facets
+	}
+	return nil
 }
 
 type GetApplicationRequest struct {
@@ -1983,7 +2067,7 @@ var File_penstock_v1_application_proto protoreflect.FileDescriptor
 
 const file_penstock_v1_application_proto_rawDesc = "" +
 	"\n" +
-	"\x1dpenstock/v1/application.proto\x12\vpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xe1\b\n" +
+	"\x1dpenstock/v1/application.proto\x12\vpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xab\t\n" +
 	"\vApplication\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2019,7 +2103,8 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\n" +
 	"project_id\x18\x1c \x01(\tR\tprojectId\x12\x1d\n" +
 	"\n" +
-	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x12(\n" +
+	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x12H\n" +
+	"\x12last_deployment_at\x18( \x01(\v2\x1a.google.protobuf.TimestampR\x10lastDeploymentAt\x12(\n" +
 	"\x05drift\x182 \x01(\v2\x12.penstock.v1.DriftR\x05drift\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2054,7 +2139,7 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\x0einvalid_detail\x18\v \x01(\tR\rinvalidDetail\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb5\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x04\n" +
 	"\x17ListApplicationsRequest\x12,\n" +
 	"\x04page\x18\x01 \x01(\v2\x18.penstock.v1.PageRequestR\x04page\x12\x14\n" +
 	"\x05query\x18\x02 \x01(\tR\x05query\x12\x14\n" +
@@ -2062,15 +2147,28 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\vsync_states\x18\x04 \x03(\tR\n" +
 	"syncStates\x12H\n" +
 	"\x06labels\x18\x05 \x03(\v20.penstock.v1.ListApplicationsRequest.LabelsEntryR\x06labels\x12\x1a\n" +
-	"\bdisplays\x18\x06 \x03(\tR\bdisplays\x1a9\n" +
+	"\bdisplays\x18\x06 \x03(\tR\bdisplays\x12\x18\n" +
+	"\ahealths\x18\a \x03(\tR\ahealths\x12\x1b\n" +
+	"\tagent_ids\x18\b \x03(\tR\bagentIds\x12\x1c\n" +
+	"\tproviders\x18\t \x03(\tR\tproviders\x12\x1d\n" +
+	"\aenabled\x18\n" +
+	" \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"favourites\x18\v \x01(\bR\n" +
+	"favourites\x12\x12\n" +
+	"\x04sort\x18\f \x01(\tR\x04sort\x12\x16\n" +
+	"\x06facets\x18\r \x01(\bR\x06facets\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb1\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
+	"\n" +
+	"\b_enabled\"\xdd\x01\n" +
 	"\x18ListApplicationsResponse\x12<\n" +
 	"\fapplications\x18\x01 \x03(\v2\x18.penstock.v1.ApplicationR\fapplications\x12)\n" +
 	"\x04page\x18\x02 \x01(\v2\x15.penstock.v1.PageInfoR\x04page\x12\x16\n" +
 	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12\x14\n" +
-	"\x05total\x18\x04 \x01(\x05R\x05total\"9\n" +
+	"\x05total\x18\x04 \x01(\x05R\x05total\x12*\n" +
+	"\x06facets\x18\x05 \x03(\v2\x12.penstock.v1.FacetR\x06facets\"9\n" +
 	"\x15GetApplicationRequest\x12 \n" +
 	"\vapplication\x18\x01 \x01(\tR\vapplication\"l\n" +
 	"\x16GetApplicationResponse\x12:\n" +
@@ -2225,6 +2323,7 @@ var file_penstock_v1_application_proto_goTypes = []any{
 	(*Reason)(nil),                             // 35: penstock.v1.Reason
 	(*PageRequest)(nil),                        // 36: penstock.v1.PageRequest
 	(*PageInfo)(nil),                           // 37: penstock.v1.PageInfo
+	(*Facet)(nil),                              // 38: penstock.v1.Facet
 }
 var file_penstock_v1_application_proto_depIdxs = []int32{
 	27, // 0: penstock.v1.Application.labels:type_name -> penstock.v1.Application.LabelsEntry
@@ -2233,57 +2332,59 @@ var file_penstock_v1_application_proto_depIdxs = []int32{
 	32, // 3: penstock.v1.Application.head:type_name -> penstock.v1.Commit
 	33, // 4: penstock.v1.Application.registered_at:type_name -> google.protobuf.Timestamp
 	33, // 5: penstock.v1.Application.live_at:type_name -> google.protobuf.Timestamp
-	1,  // 6: penstock.v1.Application.drift:type_name -> penstock.v1.Drift
-	33, // 7: penstock.v1.Drift.at:type_name -> google.protobuf.Timestamp
-	32, // 8: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
-	34, // 9: penstock.v1.Good.versions:type_name -> penstock.v1.Version
-	33, // 10: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
-	32, // 11: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
-	35, // 12: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
-	33, // 13: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
-	28, // 14: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
-	36, // 15: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
-	29, // 16: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
-	0,  // 17: penstock.v1.ListApplicationsResponse.applications:type_name -> penstock.v1.Application
-	37, // 18: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
-	0,  // 19: penstock.v1.GetApplicationResponse.application:type_name -> penstock.v1.Application
-	0,  // 20: penstock.v1.AddApplicationResponse.application:type_name -> penstock.v1.Application
-	0,  // 21: penstock.v1.SetApplicationEnabledResponse.application:type_name -> penstock.v1.Application
-	36, // 22: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
-	4,  // 23: penstock.v1.ListDiscoveredApplicationsResponse.applications:type_name -> penstock.v1.DiscoveredApplication
-	37, // 24: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
-	1,  // 25: penstock.v1.GetDriftResponse.drift:type_name -> penstock.v1.Drift
-	23, // 26: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
-	33, // 27: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
-	24, // 28: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
-	25, // 29: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
-	30, // 30: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
-	33, // 31: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
-	26, // 32: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
-	31, // 33: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
-	5,  // 34: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
-	7,  // 35: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
-	9,  // 36: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
-	11, // 37: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
-	13, // 38: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
-	15, // 39: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
-	17, // 40: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
-	19, // 41: penstock.v1.ApplicationService.GetDrift:input_type -> penstock.v1.GetDriftRequest
-	21, // 42: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
-	6,  // 43: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
-	8,  // 44: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
-	10, // 45: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
-	12, // 46: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
-	14, // 47: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
-	16, // 48: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
-	18, // 49: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
-	20, // 50: penstock.v1.ApplicationService.GetDrift:output_type -> penstock.v1.GetDriftResponse
-	22, // 51: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
-	43, // [43:52] is the sub-list for method output_type
-	34, // [34:43] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	33, // 6: penstock.v1.Application.last_deployment_at:type_name -> google.protobuf.Timestamp
+	1,  // 7: penstock.v1.Application.drift:type_name -> penstock.v1.Drift
+	33, // 8: penstock.v1.Drift.at:type_name -> google.protobuf.Timestamp
+	32, // 9: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
+	34, // 10: penstock.v1.Good.versions:type_name -> penstock.v1.Version
+	33, // 11: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
+	32, // 12: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
+	35, // 13: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
+	33, // 14: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
+	28, // 15: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
+	36, // 16: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	29, // 17: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
+	0,  // 18: penstock.v1.ListApplicationsResponse.applications:type_name -> penstock.v1.Application
+	37, // 19: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	38, // 20: penstock.v1.ListApplicationsResponse.facets:type_name -> penstock.v1.Facet
+	0,  // 21: penstock.v1.GetApplicationResponse.application:type_name -> penstock.v1.Application
+	0,  // 22: penstock.v1.AddApplicationResponse.application:type_name -> penstock.v1.Application
+	0,  // 23: penstock.v1.SetApplicationEnabledResponse.application:type_name -> penstock.v1.Application
+	36, // 24: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	4,  // 25: penstock.v1.ListDiscoveredApplicationsResponse.applications:type_name -> penstock.v1.DiscoveredApplication
+	37, // 26: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	1,  // 27: penstock.v1.GetDriftResponse.drift:type_name -> penstock.v1.Drift
+	23, // 28: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
+	33, // 29: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
+	24, // 30: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
+	25, // 31: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
+	30, // 32: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
+	33, // 33: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
+	26, // 34: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
+	31, // 35: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
+	5,  // 36: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
+	7,  // 37: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
+	9,  // 38: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
+	11, // 39: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
+	13, // 40: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
+	15, // 41: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
+	17, // 42: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
+	19, // 43: penstock.v1.ApplicationService.GetDrift:input_type -> penstock.v1.GetDriftRequest
+	21, // 44: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
+	6,  // 45: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
+	8,  // 46: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
+	10, // 47: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
+	12, // 48: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
+	14, // 49: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
+	16, // 50: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
+	18, // 51: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
+	20, // 52: penstock.v1.ApplicationService.GetDrift:output_type -> penstock.v1.GetDriftResponse
+	22, // 53: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
+	45, // [45:54] is the sub-list for method output_type
+	36, // [36:45] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_application_proto_init() }
@@ -2292,6 +2393,7 @@ func file_penstock_v1_application_proto_init() {
 		return
 	}
 	file_penstock_v1_common_proto_init()
+	file_penstock_v1_application_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -89,12 +89,14 @@ func (x *Reason) GetText() string {
 
 // Commit is a git commit as the record keeps it.
 type Commit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hash          string                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
-	Subject       string                 `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
-	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
-	Time          *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
-	Url           string                 `protobuf:"bytes,5,opt,name=url,proto3" json:"url,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Hash    string                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Subject string                 `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	Author  string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	Time    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	Url     string                 `protobuf:"bytes,5,opt,name=url,proto3" json:"url,omitempty"`
+	// Address of the author, by which people find their own deployments.
+	AuthorEmail   string `protobuf:"bytes,6,opt,name=author_email,json=authorEmail,proto3" json:"author_email,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +162,13 @@ func (x *Commit) GetTime() *timestamppb.Timestamp {
 func (x *Commit) GetUrl() string {
 	if x != nil {
 		return x.Url
+	}
+	return ""
+}
+
+func (x *Commit) GetAuthorEmail() string {
+	if x != nil {
+		return x.AuthorEmail
 	}
 	return ""
 }
@@ -334,6 +343,125 @@ func (x *PageInfo) GetNextPageToken() string {
 	return ""
 }
 
+// Facet is one filter of a list with its choices. The counts are of what the
+// other filters let through, so that a choice shows what it would give.
+type Facet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the filter: the request field in the singular (kind, sync_state, label, ...).
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Most frequent first.
+	Values        []*FacetValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Facet) Reset() {
+	*x = Facet{}
+	mi := &file_penstock_v1_common_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Facet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Facet) ProtoMessage() {}
+
+func (x *Facet) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_common_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Facet.ProtoReflect.Descriptor instead.
+func (*Facet) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Facet) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Facet) GetValues() []*FacetValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// FacetValue is one choice of a filter.
+type FacetValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to send in the request; a label is key=value.
+	Value string `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	Count int32  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// What a person reads when the value is an id (the name of an agent).
+	Title         string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FacetValue) Reset() {
+	*x = FacetValue{}
+	mi := &file_penstock_v1_common_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FacetValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FacetValue) ProtoMessage() {}
+
+func (x *FacetValue) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_common_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
+func (*FacetValue) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FacetValue) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *FacetValue) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *FacetValue) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
 // ErrorDetail travels with every error.
 type ErrorDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -349,7 +477,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_penstock_v1_common_proto_msgTypes[5]
+	mi := &file_penstock_v1_common_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +489,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[5]
+	mi := &file_penstock_v1_common_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +502,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{5}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ErrorDetail) GetCode() string {
@@ -420,7 +548,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_penstock_v1_common_proto_msgTypes[6]
+	mi := &file_penstock_v1_common_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +560,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[6]
+	mi := &file_penstock_v1_common_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +573,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{6}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Event) GetId() string {
@@ -536,13 +664,14 @@ const file_penstock_v1_common_proto_rawDesc = "" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x1a7\n" +
 	"\tArgsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x90\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb3\x01\n" +
 	"\x06Commit\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\tR\x04hash\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
 	"\x06author\x18\x03 \x01(\tR\x06author\x12.\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
-	"\x03url\x18\x05 \x01(\tR\x03url\"]\n" +
+	"\x03url\x18\x05 \x01(\tR\x03url\x12!\n" +
+	"\fauthor_email\x18\x06 \x01(\tR\vauthorEmail\"]\n" +
 	"\aVersion\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -553,7 +682,15 @@ const file_penstock_v1_common_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"2\n" +
 	"\bPageInfo\x12&\n" +
-	"\x0fnext_page_token\x18\x01 \x01(\tR\rnextPageToken\"Q\n" +
+	"\x0fnext_page_token\x18\x01 \x01(\tR\rnextPageToken\"L\n" +
+	"\x05Facet\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
+	"\x06values\x18\x02 \x03(\v2\x17.penstock.v1.FacetValueR\x06values\"N\n" +
+	"\n" +
+	"FacetValue\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\tR\x05value\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\"Q\n" +
 	"\vErrorDetail\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
@@ -586,28 +723,31 @@ func file_penstock_v1_common_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_common_proto_rawDescData
 }
 
-var file_penstock_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_penstock_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_penstock_v1_common_proto_goTypes = []any{
 	(*Reason)(nil),                // 0: penstock.v1.Reason
 	(*Commit)(nil),                // 1: penstock.v1.Commit
 	(*Version)(nil),               // 2: penstock.v1.Version
 	(*PageRequest)(nil),           // 3: penstock.v1.PageRequest
 	(*PageInfo)(nil),              // 4: penstock.v1.PageInfo
-	(*ErrorDetail)(nil),           // 5: penstock.v1.ErrorDetail
-	(*Event)(nil),                 // 6: penstock.v1.Event
-	nil,                           // 7: penstock.v1.Reason.ArgsEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*Facet)(nil),                 // 5: penstock.v1.Facet
+	(*FacetValue)(nil),            // 6: penstock.v1.FacetValue
+	(*ErrorDetail)(nil),           // 7: penstock.v1.ErrorDetail
+	(*Event)(nil),                 // 8: penstock.v1.Event
+	nil,                           // 9: penstock.v1.Reason.ArgsEntry
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_penstock_v1_common_proto_depIdxs = []int32{
-	7, // 0: penstock.v1.Reason.args:type_name -> penstock.v1.Reason.ArgsEntry
-	8, // 1: penstock.v1.Commit.time:type_name -> google.protobuf.Timestamp
-	8, // 2: penstock.v1.Event.at:type_name -> google.protobuf.Timestamp
-	0, // 3: penstock.v1.Event.reason:type_name -> penstock.v1.Reason
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	9,  // 0: penstock.v1.Reason.args:type_name -> penstock.v1.Reason.ArgsEntry
+	10, // 1: penstock.v1.Commit.time:type_name -> google.protobuf.Timestamp
+	6,  // 2: penstock.v1.Facet.values:type_name -> penstock.v1.FacetValue
+	10, // 3: penstock.v1.Event.at:type_name -> google.protobuf.Timestamp
+	0,  // 4: penstock.v1.Event.reason:type_name -> penstock.v1.Reason
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_common_proto_init() }
@@ -621,7 +761,7 @@ func file_penstock_v1_common_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_common_proto_rawDesc), len(file_penstock_v1_common_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

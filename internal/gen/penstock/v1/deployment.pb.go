@@ -1106,11 +1106,25 @@ type ListDeploymentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Page          *PageRequest           `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
 	ApplicationId string                 `protobuf:"bytes,2,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
-	Statuses      []string               `protobuf:"bytes,3,rep,name=statuses,proto3" json:"statuses,omitempty"`
-	// Part of an application name, any case.
-	Query         string            `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
-	Labels        map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Kinds         []string          `protobuf:"bytes,6,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// Statuses, or what a person reads (SUCCESS, ROLLED_BACK, ...).
+	Statuses []string `protobuf:"bytes,3,rep,name=statuses,proto3" json:"statuses,omitempty"`
+	// Words, each of which is part of the name or path of the application or of
+	// a label, any case.
+	Query string `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	// All of these.
+	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Kinds  []string          `protobuf:"bytes,6,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// Trigger kinds: ON_COMMIT, ON_COMMAND, ...
+	Triggers  []string `protobuf:"bytes,7,rep,name=triggers,proto3" json:"triggers,omitempty"`
+	AgentIds  []string `protobuf:"bytes,8,rep,name=agent_ids,json=agentIds,proto3" json:"agent_ids,omitempty"`
+	Providers []string `protobuf:"bytes,9,rep,name=providers,proto3" json:"providers,omitempty"`
+	// Only where the caller is committer, started it, or is an approver it waits for.
+	Mine bool `protobuf:"varint,10,opt,name=mine,proto3" json:"mine,omitempty"`
+	// newest (default) or oldest.
+	Sort string `protobuf:"bytes,11,opt,name=sort,proto3" json:"sort,omitempty"`
+	// Count the choices of each filter: status (the display), kind, trigger,
+	// agent_id, provider.
+	Facets        bool `protobuf:"varint,12,opt,name=facets,proto3" json:"facets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1187,11 +1201,58 @@ func (x *ListDeploymentsRequest) GetKinds() []string {
 	return nil
 }
 
+func (x *ListDeploymentsRequest) GetTriggers() []string {
+	if x != nil {
+		return x.Triggers
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetAgentIds() []string {
+	if x != nil {
+		return x.AgentIds
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetProviders() []string {
+	if x != nil {
+		return x.Providers
+	}
+	return nil
+}
+
+func (x *ListDeploymentsRequest) GetMine() bool {
+	if x != nil {
+		return x.Mine
+	}
+	return false
+}
+
+func (x *ListDeploymentsRequest) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
+func (x *ListDeploymentsRequest) GetFacets() bool {
+	if x != nil {
+		return x.Facets
+	}
+	return false
+}
+
 type ListDeploymentsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Deployments   []*Deployment          `protobuf:"bytes,1,rep,name=deployments,proto3" json:"deployments,omitempty"`
-	Page          *PageInfo              `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
-	Cursor        string                 `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Plans and stages carry what a list shows: without options, claims and notes.
+	Deployments []*Deployment `protobuf:"bytes,1,rep,name=deployments,proto3" json:"deployments,omitempty"`
+	Page        *PageInfo     `protobuf:"bytes,2,opt,name=page,proto3" json:"page,omitempty"`
+	Cursor      string        `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Deployments that the filters let through.
+	Total int32 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	// Empty unless asked for.
+	Facets        []*Facet `protobuf:"bytes,5,rep,name=facets,proto3" json:"facets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1245,6 +1306,20 @@ func (x *ListDeploymentsResponse) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *ListDeploymentsResponse) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ListDeploymentsResponse) GetFacets() []*Facet {
+	if x != nil {
+		return x.Facets
+	}
+	return nil
 }
 
 type GetDeploymentRequest struct {
@@ -2412,21 +2487,30 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x12\x14\n" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\"\xb9\x02\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\"\xd0\x03\n" +
 	"\x16ListDeploymentsRequest\x12,\n" +
 	"\x04page\x18\x01 \x01(\v2\x18.penstock.v1.PageRequestR\x04page\x12%\n" +
 	"\x0eapplication_id\x18\x02 \x01(\tR\rapplicationId\x12\x1a\n" +
 	"\bstatuses\x18\x03 \x03(\tR\bstatuses\x12\x14\n" +
 	"\x05query\x18\x04 \x01(\tR\x05query\x12G\n" +
 	"\x06labels\x18\x05 \x03(\v2/.penstock.v1.ListDeploymentsRequest.LabelsEntryR\x06labels\x12\x14\n" +
-	"\x05kinds\x18\x06 \x03(\tR\x05kinds\x1a9\n" +
+	"\x05kinds\x18\x06 \x03(\tR\x05kinds\x12\x1a\n" +
+	"\btriggers\x18\a \x03(\tR\btriggers\x12\x1b\n" +
+	"\tagent_ids\x18\b \x03(\tR\bagentIds\x12\x1c\n" +
+	"\tproviders\x18\t \x03(\tR\tproviders\x12\x12\n" +
+	"\x04mine\x18\n" +
+	" \x01(\bR\x04mine\x12\x12\n" +
+	"\x04sort\x18\v \x01(\tR\x04sort\x12\x16\n" +
+	"\x06facets\x18\f \x01(\bR\x06facets\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd9\x01\n" +
 	"\x17ListDeploymentsResponse\x129\n" +
 	"\vdeployments\x18\x01 \x03(\v2\x17.penstock.v1.DeploymentR\vdeployments\x12)\n" +
 	"\x04page\x18\x02 \x01(\v2\x15.penstock.v1.PageInfoR\x04page\x12\x16\n" +
-	"\x06cursor\x18\x03 \x01(\tR\x06cursor\";\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\x05R\x05total\x12*\n" +
+	"\x06facets\x18\x05 \x03(\v2\x12.penstock.v1.FacetR\x06facets\";\n" +
 	"\x14GetDeploymentRequest\x12#\n" +
 	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\"\x9b\x01\n" +
 	"\x15GetDeploymentResponse\x127\n" +
@@ -2577,7 +2661,8 @@ var file_penstock_v1_deployment_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),      // 35: google.protobuf.Duration
 	(*PageRequest)(nil),              // 36: penstock.v1.PageRequest
 	(*PageInfo)(nil),                 // 37: penstock.v1.PageInfo
-	(*Event)(nil),                    // 38: penstock.v1.Event
+	(*Facet)(nil),                    // 38: penstock.v1.Facet
+	(*Event)(nil),                    // 39: penstock.v1.Event
 }
 var file_penstock_v1_deployment_proto_depIdxs = []int32{
 	31, // 0: penstock.v1.Deployment.reason:type_name -> penstock.v1.Reason
@@ -2620,40 +2705,41 @@ var file_penstock_v1_deployment_proto_depIdxs = []int32{
 	30, // 37: penstock.v1.ListDeploymentsRequest.labels:type_name -> penstock.v1.ListDeploymentsRequest.LabelsEntry
 	0,  // 38: penstock.v1.ListDeploymentsResponse.deployments:type_name -> penstock.v1.Deployment
 	37, // 39: penstock.v1.ListDeploymentsResponse.page:type_name -> penstock.v1.PageInfo
-	0,  // 40: penstock.v1.GetDeploymentResponse.deployment:type_name -> penstock.v1.Deployment
-	8,  // 41: penstock.v1.GetDeploymentResponse.ledger:type_name -> penstock.v1.LedgerObject
-	36, // 42: penstock.v1.ListEventsRequest.page:type_name -> penstock.v1.PageRequest
-	38, // 43: penstock.v1.ListEventsResponse.events:type_name -> penstock.v1.Event
-	37, // 44: penstock.v1.ListEventsResponse.page:type_name -> penstock.v1.PageInfo
-	0,  // 45: penstock.v1.CancelDeploymentResponse.deployment:type_name -> penstock.v1.Deployment
-	0,  // 46: penstock.v1.ApproveStageResponse.deployment:type_name -> penstock.v1.Deployment
-	0,  // 47: penstock.v1.RejectStageResponse.deployment:type_name -> penstock.v1.Deployment
-	0,  // 48: penstock.v1.SkipStageResponse.deployment:type_name -> penstock.v1.Deployment
-	9,  // 49: penstock.v1.DeploymentService.ListDeployments:input_type -> penstock.v1.ListDeploymentsRequest
-	11, // 50: penstock.v1.DeploymentService.GetDeployment:input_type -> penstock.v1.GetDeploymentRequest
-	13, // 51: penstock.v1.DeploymentService.ListEvents:input_type -> penstock.v1.ListEventsRequest
-	15, // 52: penstock.v1.DeploymentService.CancelDeployment:input_type -> penstock.v1.CancelDeploymentRequest
-	17, // 53: penstock.v1.DeploymentService.ApproveStage:input_type -> penstock.v1.ApproveStageRequest
-	19, // 54: penstock.v1.DeploymentService.RejectStage:input_type -> penstock.v1.RejectStageRequest
-	21, // 55: penstock.v1.DeploymentService.SkipStage:input_type -> penstock.v1.SkipStageRequest
-	23, // 56: penstock.v1.DeploymentService.RetryDeployment:input_type -> penstock.v1.RetryDeploymentRequest
-	25, // 57: penstock.v1.DeploymentService.ReadStageLog:input_type -> penstock.v1.ReadStageLogRequest
-	27, // 58: penstock.v1.DeploymentService.GetChanges:input_type -> penstock.v1.GetChangesRequest
-	10, // 59: penstock.v1.DeploymentService.ListDeployments:output_type -> penstock.v1.ListDeploymentsResponse
-	12, // 60: penstock.v1.DeploymentService.GetDeployment:output_type -> penstock.v1.GetDeploymentResponse
-	14, // 61: penstock.v1.DeploymentService.ListEvents:output_type -> penstock.v1.ListEventsResponse
-	16, // 62: penstock.v1.DeploymentService.CancelDeployment:output_type -> penstock.v1.CancelDeploymentResponse
-	18, // 63: penstock.v1.DeploymentService.ApproveStage:output_type -> penstock.v1.ApproveStageResponse
-	20, // 64: penstock.v1.DeploymentService.RejectStage:output_type -> penstock.v1.RejectStageResponse
-	22, // 65: penstock.v1.DeploymentService.SkipStage:output_type -> penstock.v1.SkipStageResponse
-	24, // 66: penstock.v1.DeploymentService.RetryDeployment:output_type -> penstock.v1.RetryDeploymentResponse
-	26, // 67: penstock.v1.DeploymentService.ReadStageLog:output_type -> penstock.v1.ReadStageLogResponse
-	28, // 68: penstock.v1.DeploymentService.GetChanges:output_type -> penstock.v1.GetChangesResponse
-	59, // [59:69] is the sub-list for method output_type
-	49, // [49:59] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	38, // 40: penstock.v1.ListDeploymentsResponse.facets:type_name -> penstock.v1.Facet
+	0,  // 41: penstock.v1.GetDeploymentResponse.deployment:type_name -> penstock.v1.Deployment
+	8,  // 42: penstock.v1.GetDeploymentResponse.ledger:type_name -> penstock.v1.LedgerObject
+	36, // 43: penstock.v1.ListEventsRequest.page:type_name -> penstock.v1.PageRequest
+	39, // 44: penstock.v1.ListEventsResponse.events:type_name -> penstock.v1.Event
+	37, // 45: penstock.v1.ListEventsResponse.page:type_name -> penstock.v1.PageInfo
+	0,  // 46: penstock.v1.CancelDeploymentResponse.deployment:type_name -> penstock.v1.Deployment
+	0,  // 47: penstock.v1.ApproveStageResponse.deployment:type_name -> penstock.v1.Deployment
+	0,  // 48: penstock.v1.RejectStageResponse.deployment:type_name -> penstock.v1.Deployment
+	0,  // 49: penstock.v1.SkipStageResponse.deployment:type_name -> penstock.v1.Deployment
+	9,  // 50: penstock.v1.DeploymentService.ListDeployments:input_type -> penstock.v1.ListDeploymentsRequest
+	11, // 51: penstock.v1.DeploymentService.GetDeployment:input_type -> penstock.v1.GetDeploymentRequest
+	13, // 52: penstock.v1.DeploymentService.ListEvents:input_type -> penstock.v1.ListEventsRequest
+	15, // 53: penstock.v1.DeploymentService.CancelDeployment:input_type -> penstock.v1.CancelDeploymentRequest
+	17, // 54: penstock.v1.DeploymentService.ApproveStage:input_type -> penstock.v1.ApproveStageRequest
+	19, // 55: penstock.v1.DeploymentService.RejectStage:input_type -> penstock.v1.RejectStageRequest
+	21, // 56: penstock.v1.DeploymentService.SkipStage:input_type -> penstock.v1.SkipStageRequest
+	23, // 57: penstock.v1.DeploymentService.RetryDeployment:input_type -> penstock.v1.RetryDeploymentRequest
+	25, // 58: penstock.v1.DeploymentService.ReadStageLog:input_type -> penstock.v1.ReadStageLogRequest
+	27, // 59: penstock.v1.DeploymentService.GetChanges:input_type -> penstock.v1.GetChangesRequest
+	10, // 60: penstock.v1.DeploymentService.ListDeployments:output_type -> penstock.v1.ListDeploymentsResponse
+	12, // 61: penstock.v1.DeploymentService.GetDeployment:output_type -> penstock.v1.GetDeploymentResponse
+	14, // 62: penstock.v1.DeploymentService.ListEvents:output_type -> penstock.v1.ListEventsResponse
+	16, // 63: penstock.v1.DeploymentService.CancelDeployment:output_type -> penstock.v1.CancelDeploymentResponse
+	18, // 64: penstock.v1.DeploymentService.ApproveStage:output_type -> penstock.v1.ApproveStageResponse
+	20, // 65: penstock.v1.DeploymentService.RejectStage:output_type -> penstock.v1.RejectStageResponse
+	22, // 66: penstock.v1.DeploymentService.SkipStage:output_type -> penstock.v1.SkipStageResponse
+	24, // 67: penstock.v1.DeploymentService.RetryDeployment:output_type -> penstock.v1.RetryDeploymentResponse
+	26, // 68: penstock.v1.DeploymentService.ReadStageLog:output_type -> penstock.v1.ReadStageLogResponse
+	28, // 69: penstock.v1.DeploymentService.GetChanges:output_type -> penstock.v1.GetChangesResponse
+	60, // [60:70] is the sub-list for method output_type
+	50, // [50:60] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_deployment_proto_init() }

@@ -1489,7 +1489,7 @@ type CreateAPIKeyRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// viewer, editor, admin.
+	// viewer, operator, admin.
 	Role string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
 	// 0 means 90.
 	Days          int32 `protobuf:"varint,4,opt,name=days,proto3" json:"days,omitempty"`
@@ -1608,6 +1608,972 @@ func (x *CreateAPIKeyResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// APIKey is a key for scripts, without the key.
+type APIKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// viewer, operator, admin.
+	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	LastUsedAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
+	Expired       bool                   `protobuf:"varint,7,opt,name=expired,proto3" json:"expired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *APIKey) Reset() {
+	*x = APIKey{}
+	mi := &file_penstock_v1_project_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *APIKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*APIKey) ProtoMessage() {}
+
+func (x *APIKey) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use APIKey.ProtoReflect.Descriptor instead.
+func (*APIKey) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *APIKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *APIKey) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *APIKey) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *APIKey) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *APIKey) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *APIKey) GetLastUsedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsedAt
+	}
+	return nil
+}
+
+func (x *APIKey) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
+type ListAPIKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAPIKeysRequest) Reset() {
+	*x = ListAPIKeysRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAPIKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAPIKeysRequest) ProtoMessage() {}
+
+func (x *ListAPIKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAPIKeysRequest.ProtoReflect.Descriptor instead.
+func (*ListAPIKeysRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{29}
+}
+
+type ListAPIKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first; revoked ones are gone, expired ones are shown for a day.
+	Keys          []*APIKey `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAPIKeysResponse) Reset() {
+	*x = ListAPIKeysResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAPIKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAPIKeysResponse) ProtoMessage() {}
+
+func (x *ListAPIKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAPIKeysResponse.ProtoReflect.Descriptor instead.
+func (*ListAPIKeysResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListAPIKeysResponse) GetKeys() []*APIKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type RevokeAPIKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	KeyId         string                 `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeAPIKeyRequest) Reset() {
+	*x = RevokeAPIKeyRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeAPIKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeAPIKeyRequest) ProtoMessage() {}
+
+func (x *RevokeAPIKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeAPIKeyRequest.ProtoReflect.Descriptor instead.
+func (*RevokeAPIKeyRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RevokeAPIKeyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RevokeAPIKeyRequest) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+type RevokeAPIKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeAPIKeyResponse) Reset() {
+	*x = RevokeAPIKeyResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeAPIKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeAPIKeyResponse) ProtoMessage() {}
+
+func (x *RevokeAPIKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeAPIKeyResponse.ProtoReflect.Descriptor instead.
+func (*RevokeAPIKeyResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{32}
+}
+
+type SearchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 2 to 200 characters: parts of a name or path, the beginning of an id or of a commit hash.
+	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
+	// 1 to 50; 0 means 20.
+	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchRequest) Reset() {
+	*x = SearchRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchRequest) ProtoMessage() {}
+
+func (x *SearchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
+func (*SearchRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SearchRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *SearchRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type SearchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Best first.
+	Hits          []*SearchHit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchResponse) Reset() {
+	*x = SearchResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchResponse) ProtoMessage() {}
+
+func (x *SearchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
+func (*SearchResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SearchResponse) GetHits() []*SearchHit {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
+// SearchHit is one thing that was found, with what tells it from others of its name.
+type SearchHit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// application, deployment, agent.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Id   string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Name of the application or agent.
+	Name      string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	ProjectId string `protobuf:"bytes,4,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	// Value of the label env or environment, empty without one.
+	Environment string `protobuf:"bytes,5,opt,name=environment,proto3" json:"environment,omitempty"`
+	// Platform provider.
+	Provider string `protobuf:"bytes,6,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Platform kind of the application.
+	Platform string `protobuf:"bytes,7,opt,name=platform,proto3" json:"platform,omitempty"`
+	// Directory of the application, or commit subject of the deployment.
+	Detail string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Display of the (last) deployment; online or offline for an agent.
+	Status string `protobuf:"bytes,9,opt,name=status,proto3" json:"status,omitempty"`
+	// When the deployment was triggered.
+	At *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=at,proto3" json:"at,omitempty"`
+	// Health of the application.
+	Health        string `protobuf:"bytes,11,opt,name=health,proto3" json:"health,omitempty"`
+	ApplicationId string `protobuf:"bytes,12,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchHit) Reset() {
+	*x = SearchHit{}
+	mi := &file_penstock_v1_project_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchHit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchHit) ProtoMessage() {}
+
+func (x *SearchHit) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchHit.ProtoReflect.Descriptor instead.
+func (*SearchHit) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SearchHit) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SearchHit) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SearchHit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SearchHit) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+func (x *SearchHit) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
+}
+
+func (x *SearchHit) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *SearchHit) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+func (x *SearchHit) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *SearchHit) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SearchHit) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *SearchHit) GetHealth() string {
+	if x != nil {
+		return x.Health
+	}
+	return ""
+}
+
+func (x *SearchHit) GetApplicationId() string {
+	if x != nil {
+		return x.ApplicationId
+	}
+	return ""
+}
+
+type GetPreferencesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPreferencesRequest) Reset() {
+	*x = GetPreferencesRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPreferencesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPreferencesRequest) ProtoMessage() {}
+
+func (x *GetPreferencesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPreferencesRequest.ProtoReflect.Descriptor instead.
+func (*GetPreferencesRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{36}
+}
+
+type GetPreferencesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Preferences   *Preferences           `protobuf:"bytes,1,opt,name=preferences,proto3" json:"preferences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPreferencesResponse) Reset() {
+	*x = GetPreferencesResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPreferencesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPreferencesResponse) ProtoMessage() {}
+
+func (x *GetPreferencesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPreferencesResponse.ProtoReflect.Descriptor instead.
+func (*GetPreferencesResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *GetPreferencesResponse) GetPreferences() *Preferences {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
+// Preferences are what one person keeps on the server, on every device.
+type Preferences struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Application ids in the order in which they were added, at most 200.
+	Favourites []string `protobuf:"bytes,1,rep,name=favourites,proto3" json:"favourites,omitempty"`
+	// By name, at most 50.
+	Views         []*SavedView `protobuf:"bytes,2,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Preferences) Reset() {
+	*x = Preferences{}
+	mi := &file_penstock_v1_project_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Preferences) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Preferences) ProtoMessage() {}
+
+func (x *Preferences) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Preferences.ProtoReflect.Descriptor instead.
+func (*Preferences) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Preferences) GetFavourites() []string {
+	if x != nil {
+		return x.Favourites
+	}
+	return nil
+}
+
+func (x *Preferences) GetViews() []*SavedView {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+// SavedView is a view under a name.
+type SavedView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 80 characters.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Path and query of the page, beginning with "/", at most 2,000 characters.
+	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SavedView) Reset() {
+	*x = SavedView{}
+	mi := &file_penstock_v1_project_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SavedView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SavedView) ProtoMessage() {}
+
+func (x *SavedView) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SavedView.ProtoReflect.Descriptor instead.
+func (*SavedView) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *SavedView) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SavedView) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type SetFavouriteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ApplicationId string                 `protobuf:"bytes,1,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
+	Favourite     bool                   `protobuf:"varint,2,opt,name=favourite,proto3" json:"favourite,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetFavouriteRequest) Reset() {
+	*x = SetFavouriteRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetFavouriteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetFavouriteRequest) ProtoMessage() {}
+
+func (x *SetFavouriteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetFavouriteRequest.ProtoReflect.Descriptor instead.
+func (*SetFavouriteRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *SetFavouriteRequest) GetApplicationId() string {
+	if x != nil {
+		return x.ApplicationId
+	}
+	return ""
+}
+
+func (x *SetFavouriteRequest) GetFavourite() bool {
+	if x != nil {
+		return x.Favourite
+	}
+	return false
+}
+
+type SetFavouriteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Preferences   *Preferences           `protobuf:"bytes,1,opt,name=preferences,proto3" json:"preferences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetFavouriteResponse) Reset() {
+	*x = SetFavouriteResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetFavouriteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetFavouriteResponse) ProtoMessage() {}
+
+func (x *SetFavouriteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetFavouriteResponse.ProtoReflect.Descriptor instead.
+func (*SetFavouriteResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *SetFavouriteResponse) GetPreferences() *Preferences {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
+type SaveViewRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	View          *SavedView             `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveViewRequest) Reset() {
+	*x = SaveViewRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveViewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveViewRequest) ProtoMessage() {}
+
+func (x *SaveViewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveViewRequest.ProtoReflect.Descriptor instead.
+func (*SaveViewRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SaveViewRequest) GetView() *SavedView {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+type SaveViewResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Preferences   *Preferences           `protobuf:"bytes,1,opt,name=preferences,proto3" json:"preferences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveViewResponse) Reset() {
+	*x = SaveViewResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveViewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveViewResponse) ProtoMessage() {}
+
+func (x *SaveViewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveViewResponse.ProtoReflect.Descriptor instead.
+func (*SaveViewResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *SaveViewResponse) GetPreferences() *Preferences {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
+type DeleteViewRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteViewRequest) Reset() {
+	*x = DeleteViewRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteViewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteViewRequest) ProtoMessage() {}
+
+func (x *DeleteViewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteViewRequest.ProtoReflect.Descriptor instead.
+func (*DeleteViewRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *DeleteViewRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type DeleteViewResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Preferences   *Preferences           `protobuf:"bytes,1,opt,name=preferences,proto3" json:"preferences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteViewResponse) Reset() {
+	*x = DeleteViewResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteViewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteViewResponse) ProtoMessage() {}
+
+func (x *DeleteViewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteViewResponse.ProtoReflect.Descriptor instead.
+func (*DeleteViewResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *DeleteViewResponse) GetPreferences() *Preferences {
+	if x != nil {
+		return x.Preferences
+	}
+	return nil
+}
+
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty means from now on.
@@ -1623,7 +2589,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[28]
+	mi := &file_penstock_v1_project_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +2601,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[28]
+	mi := &file_penstock_v1_project_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +2614,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{28}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WatchRequest) GetCursor() string {
@@ -1691,7 +2657,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[29]
+	mi := &file_penstock_v1_project_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +2669,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[29]
+	mi := &file_penstock_v1_project_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +2682,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{29}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WatchResponse) GetCursor() string {
@@ -1755,7 +2721,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_penstock_v1_project_proto_msgTypes[30]
+	mi := &file_penstock_v1_project_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +2733,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[30]
+	mi := &file_penstock_v1_project_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +2746,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{30}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Change) GetStreamKind() string {
@@ -1937,7 +2903,70 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"\x14CreateAPIKeyResponse\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x95\x01\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x8e\x02\n" +
+	"\x06APIKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\x129\n" +
+	"\n" +
+	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12<\n" +
+	"\flast_used_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastUsedAt\x12\x18\n" +
+	"\aexpired\x18\a \x01(\bR\aexpired\"\x14\n" +
+	"\x12ListAPIKeysRequest\">\n" +
+	"\x13ListAPIKeysResponse\x12'\n" +
+	"\x04keys\x18\x01 \x03(\v2\x13.penstock.v1.APIKeyR\x04keys\"K\n" +
+	"\x13RevokeAPIKeyRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x15\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"\x16\n" +
+	"\x14RevokeAPIKeyResponse\";\n" +
+	"\rSearchRequest\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\"<\n" +
+	"\x0eSearchResponse\x12*\n" +
+	"\x04hits\x18\x01 \x03(\v2\x16.penstock.v1.SearchHitR\x04hits\"\xd7\x02\n" +
+	"\tSearchHit\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"project_id\x18\x04 \x01(\tR\tprojectId\x12 \n" +
+	"\venvironment\x18\x05 \x01(\tR\venvironment\x12\x1a\n" +
+	"\bprovider\x18\x06 \x01(\tR\bprovider\x12\x1a\n" +
+	"\bplatform\x18\a \x01(\tR\bplatform\x12\x16\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\x12\x16\n" +
+	"\x06status\x18\t \x01(\tR\x06status\x12*\n" +
+	"\x02at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06health\x18\v \x01(\tR\x06health\x12%\n" +
+	"\x0eapplication_id\x18\f \x01(\tR\rapplicationId\"\x17\n" +
+	"\x15GetPreferencesRequest\"T\n" +
+	"\x16GetPreferencesResponse\x12:\n" +
+	"\vpreferences\x18\x01 \x01(\v2\x18.penstock.v1.PreferencesR\vpreferences\"[\n" +
+	"\vPreferences\x12\x1e\n" +
+	"\n" +
+	"favourites\x18\x01 \x03(\tR\n" +
+	"favourites\x12,\n" +
+	"\x05views\x18\x02 \x03(\v2\x16.penstock.v1.SavedViewR\x05views\"3\n" +
+	"\tSavedView\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"Z\n" +
+	"\x13SetFavouriteRequest\x12%\n" +
+	"\x0eapplication_id\x18\x01 \x01(\tR\rapplicationId\x12\x1c\n" +
+	"\tfavourite\x18\x02 \x01(\bR\tfavourite\"R\n" +
+	"\x14SetFavouriteResponse\x12:\n" +
+	"\vpreferences\x18\x01 \x01(\v2\x18.penstock.v1.PreferencesR\vpreferences\"=\n" +
+	"\x0fSaveViewRequest\x12*\n" +
+	"\x04view\x18\x01 \x01(\v2\x16.penstock.v1.SavedViewR\x04view\"N\n" +
+	"\x10SaveViewResponse\x12:\n" +
+	"\vpreferences\x18\x01 \x01(\v2\x18.penstock.v1.PreferencesR\vpreferences\"'\n" +
+	"\x11DeleteViewRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"P\n" +
+	"\x12DeleteViewResponse\x12:\n" +
+	"\vpreferences\x18\x01 \x01(\v2\x18.penstock.v1.PreferencesR\vpreferences\"\x95\x01\n" +
 	"\fWatchRequest\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12!\n" +
 	"\fstream_kinds\x18\x02 \x03(\tR\vstreamKinds\x12%\n" +
@@ -1953,7 +2982,7 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12%\n" +
 	"\x0eapplication_id\x18\x04 \x01(\tR\rapplicationId\x12*\n" +
-	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\x93\a\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\xd4\v\n" +
 	"\x0eProjectService\x12>\n" +
 	"\x05Login\x12\x19.penstock.v1.LoginRequest\x1a\x1a.penstock.v1.LoginResponse\x12A\n" +
 	"\x06Logout\x12\x1a.penstock.v1.LogoutRequest\x1a\x1b.penstock.v1.LogoutResponse\x12F\n" +
@@ -1967,7 +2996,15 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"\vAddAgentKey\x12\x1f.penstock.v1.AddAgentKeyRequest\x1a .penstock.v1.AddAgentKeyResponse\x12Y\n" +
 	"\x0eRemoveAgentKey\x12\".penstock.v1.RemoveAgentKeyRequest\x1a#.penstock.v1.RemoveAgentKeyResponse\x12\\\n" +
 	"\x0fSetAgentEnabled\x12#.penstock.v1.SetAgentEnabledRequest\x1a$.penstock.v1.SetAgentEnabledResponse\x12S\n" +
-	"\fCreateAPIKey\x12 .penstock.v1.CreateAPIKeyRequest\x1a!.penstock.v1.CreateAPIKeyResponse2P\n" +
+	"\fCreateAPIKey\x12 .penstock.v1.CreateAPIKeyRequest\x1a!.penstock.v1.CreateAPIKeyResponse\x12U\n" +
+	"\vListAPIKeys\x12\x1f.penstock.v1.ListAPIKeysRequest\x1a .penstock.v1.ListAPIKeysResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\fRevokeAPIKey\x12 .penstock.v1.RevokeAPIKeyRequest\x1a!.penstock.v1.RevokeAPIKeyResponse\x12F\n" +
+	"\x06Search\x12\x1a.penstock.v1.SearchRequest\x1a\x1b.penstock.v1.SearchResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\x0eGetPreferences\x12\".penstock.v1.GetPreferencesRequest\x1a#.penstock.v1.GetPreferencesResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\fSetFavourite\x12 .penstock.v1.SetFavouriteRequest\x1a!.penstock.v1.SetFavouriteResponse\x12G\n" +
+	"\bSaveView\x12\x1c.penstock.v1.SaveViewRequest\x1a\x1d.penstock.v1.SaveViewResponse\x12M\n" +
+	"\n" +
+	"DeleteView\x12\x1e.penstock.v1.DeleteViewRequest\x1a\x1f.penstock.v1.DeleteViewResponse2P\n" +
 	"\fWatchService\x12@\n" +
 	"\x05Watch\x12\x19.penstock.v1.WatchRequest\x1a\x1a.penstock.v1.WatchResponse0\x01B\xb1\x01\n" +
 	"\x0fcom.penstock.v1B\fProjectProtoP\x01ZCgithub.com/penstock-cd/penstock/internal/gen/penstock/v1;penstockv1\xa2\x02\x03PXX\xaa\x02\vPenstock.V1\xca\x02\vPenstock\\V1\xe2\x02\x17Penstock\\V1\\GPBMetadata\xea\x02\fPenstock::V1b\x06proto3"
@@ -1984,7 +3021,7 @@ func file_penstock_v1_project_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_project_proto_rawDescData
 }
 
-var file_penstock_v1_project_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_penstock_v1_project_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_penstock_v1_project_proto_goTypes = []any{
 	(*LoginRequest)(nil),            // 0: penstock.v1.LoginRequest
 	(*LoginResponse)(nil),           // 1: penstock.v1.LoginResponse
@@ -2014,66 +3051,110 @@ var file_penstock_v1_project_proto_goTypes = []any{
 	(*SetAgentEnabledResponse)(nil), // 25: penstock.v1.SetAgentEnabledResponse
 	(*CreateAPIKeyRequest)(nil),     // 26: penstock.v1.CreateAPIKeyRequest
 	(*CreateAPIKeyResponse)(nil),    // 27: penstock.v1.CreateAPIKeyResponse
-	(*WatchRequest)(nil),            // 28: penstock.v1.WatchRequest
-	(*WatchResponse)(nil),           // 29: penstock.v1.WatchResponse
-	(*Change)(nil),                  // 30: penstock.v1.Change
-	(*timestamppb.Timestamp)(nil),   // 31: google.protobuf.Timestamp
-	(*PageRequest)(nil),             // 32: penstock.v1.PageRequest
-	(*PageInfo)(nil),                // 33: penstock.v1.PageInfo
+	(*APIKey)(nil),                  // 28: penstock.v1.APIKey
+	(*ListAPIKeysRequest)(nil),      // 29: penstock.v1.ListAPIKeysRequest
+	(*ListAPIKeysResponse)(nil),     // 30: penstock.v1.ListAPIKeysResponse
+	(*RevokeAPIKeyRequest)(nil),     // 31: penstock.v1.RevokeAPIKeyRequest
+	(*RevokeAPIKeyResponse)(nil),    // 32: penstock.v1.RevokeAPIKeyResponse
+	(*SearchRequest)(nil),           // 33: penstock.v1.SearchRequest
+	(*SearchResponse)(nil),          // 34: penstock.v1.SearchResponse
+	(*SearchHit)(nil),               // 35: penstock.v1.SearchHit
+	(*GetPreferencesRequest)(nil),   // 36: penstock.v1.GetPreferencesRequest
+	(*GetPreferencesResponse)(nil),  // 37: penstock.v1.GetPreferencesResponse
+	(*Preferences)(nil),             // 38: penstock.v1.Preferences
+	(*SavedView)(nil),               // 39: penstock.v1.SavedView
+	(*SetFavouriteRequest)(nil),     // 40: penstock.v1.SetFavouriteRequest
+	(*SetFavouriteResponse)(nil),    // 41: penstock.v1.SetFavouriteResponse
+	(*SaveViewRequest)(nil),         // 42: penstock.v1.SaveViewRequest
+	(*SaveViewResponse)(nil),        // 43: penstock.v1.SaveViewResponse
+	(*DeleteViewRequest)(nil),       // 44: penstock.v1.DeleteViewRequest
+	(*DeleteViewResponse)(nil),      // 45: penstock.v1.DeleteViewResponse
+	(*WatchRequest)(nil),            // 46: penstock.v1.WatchRequest
+	(*WatchResponse)(nil),           // 47: penstock.v1.WatchResponse
+	(*Change)(nil),                  // 48: penstock.v1.Change
+	(*timestamppb.Timestamp)(nil),   // 49: google.protobuf.Timestamp
+	(*PageRequest)(nil),             // 50: penstock.v1.PageRequest
+	(*PageInfo)(nil),                // 51: penstock.v1.PageInfo
 }
 var file_penstock_v1_project_proto_depIdxs = []int32{
-	31, // 0: penstock.v1.LoginResponse.expires_at:type_name -> google.protobuf.Timestamp
+	49, // 0: penstock.v1.LoginResponse.expires_at:type_name -> google.protobuf.Timestamp
 	6,  // 1: penstock.v1.GetProjectResponse.project:type_name -> penstock.v1.Project
 	6,  // 2: penstock.v1.UpdateProjectResponse.project:type_name -> penstock.v1.Project
-	31, // 3: penstock.v1.Agent.registered_at:type_name -> google.protobuf.Timestamp
+	49, // 3: penstock.v1.Agent.registered_at:type_name -> google.protobuf.Timestamp
 	12, // 4: penstock.v1.Agent.keys:type_name -> penstock.v1.AgentKey
 	13, // 5: penstock.v1.Agent.processes:type_name -> penstock.v1.AgentProcess
 	14, // 6: penstock.v1.Agent.repositories:type_name -> penstock.v1.Repository
 	15, // 7: penstock.v1.Agent.providers:type_name -> penstock.v1.Provider
-	31, // 8: penstock.v1.AgentKey.created_at:type_name -> google.protobuf.Timestamp
-	31, // 9: penstock.v1.AgentKey.last_used_at:type_name -> google.protobuf.Timestamp
-	31, // 10: penstock.v1.AgentProcess.started_at:type_name -> google.protobuf.Timestamp
-	31, // 11: penstock.v1.AgentProcess.last_seen_at:type_name -> google.protobuf.Timestamp
-	31, // 12: penstock.v1.AgentProcess.lease_until:type_name -> google.protobuf.Timestamp
-	32, // 13: penstock.v1.ListAgentsRequest.page:type_name -> penstock.v1.PageRequest
+	49, // 8: penstock.v1.AgentKey.created_at:type_name -> google.protobuf.Timestamp
+	49, // 9: penstock.v1.AgentKey.last_used_at:type_name -> google.protobuf.Timestamp
+	49, // 10: penstock.v1.AgentProcess.started_at:type_name -> google.protobuf.Timestamp
+	49, // 11: penstock.v1.AgentProcess.last_seen_at:type_name -> google.protobuf.Timestamp
+	49, // 12: penstock.v1.AgentProcess.lease_until:type_name -> google.protobuf.Timestamp
+	50, // 13: penstock.v1.ListAgentsRequest.page:type_name -> penstock.v1.PageRequest
 	11, // 14: penstock.v1.ListAgentsResponse.agents:type_name -> penstock.v1.Agent
-	33, // 15: penstock.v1.ListAgentsResponse.page:type_name -> penstock.v1.PageInfo
+	51, // 15: penstock.v1.ListAgentsResponse.page:type_name -> penstock.v1.PageInfo
 	11, // 16: penstock.v1.RegisterAgentResponse.agent:type_name -> penstock.v1.Agent
 	11, // 17: penstock.v1.AddAgentKeyResponse.agent:type_name -> penstock.v1.Agent
 	11, // 18: penstock.v1.RemoveAgentKeyResponse.agent:type_name -> penstock.v1.Agent
 	11, // 19: penstock.v1.SetAgentEnabledResponse.agent:type_name -> penstock.v1.Agent
-	31, // 20: penstock.v1.CreateAPIKeyResponse.expires_at:type_name -> google.protobuf.Timestamp
-	30, // 21: penstock.v1.WatchResponse.changes:type_name -> penstock.v1.Change
-	31, // 22: penstock.v1.Change.at:type_name -> google.protobuf.Timestamp
-	0,  // 23: penstock.v1.ProjectService.Login:input_type -> penstock.v1.LoginRequest
-	2,  // 24: penstock.v1.ProjectService.Logout:input_type -> penstock.v1.LogoutRequest
-	4,  // 25: penstock.v1.ProjectService.WhoAmI:input_type -> penstock.v1.WhoAmIRequest
-	7,  // 26: penstock.v1.ProjectService.GetProject:input_type -> penstock.v1.GetProjectRequest
-	9,  // 27: penstock.v1.ProjectService.UpdateProject:input_type -> penstock.v1.UpdateProjectRequest
-	16, // 28: penstock.v1.ProjectService.ListAgents:input_type -> penstock.v1.ListAgentsRequest
-	18, // 29: penstock.v1.ProjectService.RegisterAgent:input_type -> penstock.v1.RegisterAgentRequest
-	20, // 30: penstock.v1.ProjectService.AddAgentKey:input_type -> penstock.v1.AddAgentKeyRequest
-	22, // 31: penstock.v1.ProjectService.RemoveAgentKey:input_type -> penstock.v1.RemoveAgentKeyRequest
-	24, // 32: penstock.v1.ProjectService.SetAgentEnabled:input_type -> penstock.v1.SetAgentEnabledRequest
-	26, // 33: penstock.v1.ProjectService.CreateAPIKey:input_type -> penstock.v1.CreateAPIKeyRequest
-	28, // 34: penstock.v1.WatchService.Watch:input_type -> penstock.v1.WatchRequest
-	1,  // 35: penstock.v1.ProjectService.Login:output_type -> penstock.v1.LoginResponse
-	3,  // 36: penstock.v1.ProjectService.Logout:output_type -> penstock.v1.LogoutResponse
-	5,  // 37: penstock.v1.ProjectService.WhoAmI:output_type -> penstock.v1.WhoAmIResponse
-	8,  // 38: penstock.v1.ProjectService.GetProject:output_type -> penstock.v1.GetProjectResponse
-	10, // 39: penstock.v1.ProjectService.UpdateProject:output_type -> penstock.v1.UpdateProjectResponse
-	17, // 40: penstock.v1.ProjectService.ListAgents:output_type -> penstock.v1.ListAgentsResponse
-	19, // 41: penstock.v1.ProjectService.RegisterAgent:output_type -> penstock.v1.RegisterAgentResponse
-	21, // 42: penstock.v1.ProjectService.AddAgentKey:output_type -> penstock.v1.AddAgentKeyResponse
-	23, // 43: penstock.v1.ProjectService.RemoveAgentKey:output_type -> penstock.v1.RemoveAgentKeyResponse
-	25, // 44: penstock.v1.ProjectService.SetAgentEnabled:output_type -> penstock.v1.SetAgentEnabledResponse
-	27, // 45: penstock.v1.ProjectService.CreateAPIKey:output_type -> penstock.v1.CreateAPIKeyResponse
-	29, // 46: penstock.v1.WatchService.Watch:output_type -> penstock.v1.WatchResponse
-	35, // [35:47] is the sub-list for method output_type
-	23, // [23:35] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	49, // 20: penstock.v1.CreateAPIKeyResponse.expires_at:type_name -> google.protobuf.Timestamp
+	49, // 21: penstock.v1.APIKey.created_at:type_name -> google.protobuf.Timestamp
+	49, // 22: penstock.v1.APIKey.expires_at:type_name -> google.protobuf.Timestamp
+	49, // 23: penstock.v1.APIKey.last_used_at:type_name -> google.protobuf.Timestamp
+	28, // 24: penstock.v1.ListAPIKeysResponse.keys:type_name -> penstock.v1.APIKey
+	35, // 25: penstock.v1.SearchResponse.hits:type_name -> penstock.v1.SearchHit
+	49, // 26: penstock.v1.SearchHit.at:type_name -> google.protobuf.Timestamp
+	38, // 27: penstock.v1.GetPreferencesResponse.preferences:type_name -> penstock.v1.Preferences
+	39, // 28: penstock.v1.Preferences.views:type_name -> penstock.v1.SavedView
+	38, // 29: penstock.v1.SetFavouriteResponse.preferences:type_name -> penstock.v1.Preferences
+	39, // 30: penstock.v1.SaveViewRequest.view:type_name -> penstock.v1.SavedView
+	38, // 31: penstock.v1.SaveViewResponse.preferences:type_name -> penstock.v1.Preferences
+	38, // 32: penstock.v1.DeleteViewResponse.preferences:type_name -> penstock.v1.Preferences
+	48, // 33: penstock.v1.WatchResponse.changes:type_name -> penstock.v1.Change
+	49, // 34: penstock.v1.Change.at:type_name -> google.protobuf.Timestamp
+	0,  // 35: penstock.v1.ProjectService.Login:input_type -> penstock.v1.LoginRequest
+	2,  // 36: penstock.v1.ProjectService.Logout:input_type -> penstock.v1.LogoutRequest
+	4,  // 37: penstock.v1.ProjectService.WhoAmI:input_type -> penstock.v1.WhoAmIRequest
+	7,  // 38: penstock.v1.ProjectService.GetProject:input_type -> penstock.v1.GetProjectRequest
+	9,  // 39: penstock.v1.ProjectService.UpdateProject:input_type -> penstock.v1.UpdateProjectRequest
+	16, // 40: penstock.v1.ProjectService.ListAgents:input_type -> penstock.v1.ListAgentsRequest
+	18, // 41: penstock.v1.ProjectService.RegisterAgent:input_type -> penstock.v1.RegisterAgentRequest
+	20, // 42: penstock.v1.ProjectService.AddAgentKey:input_type -> penstock.v1.AddAgentKeyRequest
+	22, // 43: penstock.v1.ProjectService.RemoveAgentKey:input_type -> penstock.v1.RemoveAgentKeyRequest
+	24, // 44: penstock.v1.ProjectService.SetAgentEnabled:input_type -> penstock.v1.SetAgentEnabledRequest
+	26, // 45: penstock.v1.ProjectService.CreateAPIKey:input_type -> penstock.v1.CreateAPIKeyRequest
+	29, // 46: penstock.v1.ProjectService.ListAPIKeys:input_type -> penstock.v1.ListAPIKeysRequest
+	31, // 47: penstock.v1.ProjectService.RevokeAPIKey:input_type -> penstock.v1.RevokeAPIKeyRequest
+	33, // 48: penstock.v1.ProjectService.Search:input_type -> penstock.v1.SearchRequest
+	36, // 49: penstock.v1.ProjectService.GetPreferences:input_type -> penstock.v1.GetPreferencesRequest
+	40, // 50: penstock.v1.ProjectService.SetFavourite:input_type -> penstock.v1.SetFavouriteRequest
+	42, // 51: penstock.v1.ProjectService.SaveView:input_type -> penstock.v1.SaveViewRequest
+	44, // 52: penstock.v1.ProjectService.DeleteView:input_type -> penstock.v1.DeleteViewRequest
+	46, // 53: penstock.v1.WatchService.Watch:input_type -> penstock.v1.WatchRequest
+	1,  // 54: penstock.v1.ProjectService.Login:output_type -> penstock.v1.LoginResponse
+	3,  // 55: penstock.v1.ProjectService.Logout:output_type -> penstock.v1.LogoutResponse
+	5,  // 56: penstock.v1.ProjectService.WhoAmI:output_type -> penstock.v1.WhoAmIResponse
+	8,  // 57: penstock.v1.ProjectService.GetProject:output_type -> penstock.v1.GetProjectResponse
+	10, // 58: penstock.v1.ProjectService.UpdateProject:output_type -> penstock.v1.UpdateProjectResponse
+	17, // 59: penstock.v1.ProjectService.ListAgents:output_type -> penstock.v1.ListAgentsResponse
+	19, // 60: penstock.v1.ProjectService.RegisterAgent:output_type -> penstock.v1.RegisterAgentResponse
+	21, // 61: penstock.v1.ProjectService.AddAgentKey:output_type -> penstock.v1.AddAgentKeyResponse
+	23, // 62: penstock.v1.ProjectService.RemoveAgentKey:output_type -> penstock.v1.RemoveAgentKeyResponse
+	25, // 63: penstock.v1.ProjectService.SetAgentEnabled:output_type -> penstock.v1.SetAgentEnabledResponse
+	27, // 64: penstock.v1.ProjectService.CreateAPIKey:output_type -> penstock.v1.CreateAPIKeyResponse
+	30, // 65: penstock.v1.ProjectService.ListAPIKeys:output_type -> penstock.v1.ListAPIKeysResponse
+	32, // 66: penstock.v1.ProjectService.RevokeAPIKey:output_type -> penstock.v1.RevokeAPIKeyResponse
+	34, // 67: penstock.v1.ProjectService.Search:output_type -> penstock.v1.SearchResponse
+	37, // 68: penstock.v1.ProjectService.GetPreferences:output_type -> penstock.v1.GetPreferencesResponse
+	41, // 69: penstock.v1.ProjectService.SetFavourite:output_type -> penstock.v1.SetFavouriteResponse
+	43, // 70: penstock.v1.ProjectService.SaveView:output_type -> penstock.v1.SaveViewResponse
+	45, // 71: penstock.v1.ProjectService.DeleteView:output_type -> penstock.v1.DeleteViewResponse
+	47, // 72: penstock.v1.WatchService.Watch:output_type -> penstock.v1.WatchResponse
+	54, // [54:73] is the sub-list for method output_type
+	35, // [35:54] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_project_proto_init() }
@@ -2089,7 +3170,7 @@ func file_penstock_v1_project_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_project_proto_rawDesc), len(file_penstock_v1_project_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

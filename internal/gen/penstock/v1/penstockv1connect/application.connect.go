@@ -64,7 +64,7 @@ const (
 
 // ApplicationServiceClient is a client for the penstock.v1.ApplicationService service.
 type ApplicationServiceClient interface {
-	// ListApplications lists the applications of the project by name.
+	// ListApplications lists the applications of the project, a page at a time.
 	ListApplications(context.Context, *connect.Request[v1.ListApplicationsRequest]) (*connect.Response[v1.ListApplicationsResponse], error)
 	// GetApplication reads one application by id or by name.
 	GetApplication(context.Context, *connect.Request[v1.GetApplicationRequest]) (*connect.Response[v1.GetApplicationResponse], error)
@@ -218,7 +218,7 @@ func (c *applicationServiceClient) GetLiveState(ctx context.Context, req *connec
 
 // ApplicationServiceHandler is an implementation of the penstock.v1.ApplicationService service.
 type ApplicationServiceHandler interface {
-	// ListApplications lists the applications of the project by name.
+	// ListApplications lists the applications of the project, a page at a time.
 	ListApplications(context.Context, *connect.Request[v1.ListApplicationsRequest]) (*connect.Response[v1.ListApplicationsResponse], error)
 	// GetApplication reads one application by id or by name.
 	GetApplication(context.Context, *connect.Request[v1.GetApplicationRequest]) (*connect.Response[v1.GetApplicationResponse], error)

@@ -65,6 +65,25 @@ const (
 	// ProjectServiceCreateAPIKeyProcedure is the fully-qualified name of the ProjectService's
 	// CreateAPIKey RPC.
 	ProjectServiceCreateAPIKeyProcedure = "/penstock.v1.ProjectService/CreateAPIKey"
+	// ProjectServiceListAPIKeysProcedure is the fully-qualified name of the ProjectService's
+	// ListAPIKeys RPC.
+	ProjectServiceListAPIKeysProcedure = "/penstock.v1.ProjectService/ListAPIKeys"
+	// ProjectServiceRevokeAPIKeyProcedure is the fully-qualified name of the ProjectService's
+	// RevokeAPIKey RPC.
+	ProjectServiceRevokeAPIKeyProcedure = "/penstock.v1.ProjectService/RevokeAPIKey"
+	// ProjectServiceSearchProcedure is the fully-qualified name of the ProjectService's Search RPC.
+	ProjectServiceSearchProcedure = "/penstock.v1.ProjectService/Search"
+	// ProjectServiceGetPreferencesProcedure is the fully-qualified name of the ProjectService's
+	// GetPreferences RPC.
+	ProjectServiceGetPreferencesProcedure = "/penstock.v1.ProjectService/GetPreferences"
+	// ProjectServiceSetFavouriteProcedure is the fully-qualified name of the ProjectService's
+	// SetFavourite RPC.
+	ProjectServiceSetFavouriteProcedure = "/penstock.v1.ProjectService/SetFavourite"
+	// ProjectServiceSaveViewProcedure is the fully-qualified name of the ProjectService's SaveView RPC.
+	ProjectServiceSaveViewProcedure = "/penstock.v1.ProjectService/SaveView"
+	// ProjectServiceDeleteViewProcedure is the fully-qualified name of the ProjectService's DeleteView
+	// RPC.
+	ProjectServiceDeleteViewProcedure = "/penstock.v1.ProjectService/DeleteView"
 	// WatchServiceWatchProcedure is the fully-qualified name of the WatchService's Watch RPC.
 	WatchServiceWatchProcedure = "/penstock.v1.WatchService/Watch"
 )
@@ -94,6 +113,20 @@ type ProjectServiceClient interface {
 	SetAgentEnabled(context.Context, *connect.Request[v1.SetAgentEnabledRequest]) (*connect.Response[v1.SetAgentEnabledResponse], error)
 	// CreateAPIKey makes a key for scripts; it is shown once.
 	CreateAPIKey(context.Context, *connect.Request[v1.CreateAPIKeyRequest]) (*connect.Response[v1.CreateAPIKeyResponse], error)
+	// ListAPIKeys lists the keys of the project, without the keys.
+	ListAPIKeys(context.Context, *connect.Request[v1.ListAPIKeysRequest]) (*connect.Response[v1.ListAPIKeysResponse], error)
+	// RevokeAPIKey makes a key useless at once.
+	RevokeAPIKey(context.Context, *connect.Request[v1.RevokeAPIKeyRequest]) (*connect.Response[v1.RevokeAPIKeyResponse], error)
+	// Search finds applications, deployments and agents by a few letters.
+	Search(context.Context, *connect.Request[v1.SearchRequest]) (*connect.Response[v1.SearchResponse], error)
+	// GetPreferences reads the caller's favourites and saved views.
+	GetPreferences(context.Context, *connect.Request[v1.GetPreferencesRequest]) (*connect.Response[v1.GetPreferencesResponse], error)
+	// SetFavourite adds or removes an application of the caller's favourites.
+	SetFavourite(context.Context, *connect.Request[v1.SetFavouriteRequest]) (*connect.Response[v1.SetFavouriteResponse], error)
+	// SaveView keeps a view under a name, in place of an older one of that name.
+	SaveView(context.Context, *connect.Request[v1.SaveViewRequest]) (*connect.Response[v1.SaveViewResponse], error)
+	// DeleteView removes a saved view.
+	DeleteView(context.Context, *connect.Request[v1.DeleteViewRequest]) (*connect.Response[v1.DeleteViewResponse], error)
 }
 
 // NewProjectServiceClient constructs a client for the penstock.v1.ProjectService service. By
@@ -176,6 +209,51 @@ func NewProjectServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(projectServiceMethods.ByName("CreateAPIKey")),
 			connect.WithClientOptions(opts...),
 		),
+		listAPIKeys: connect.NewClient[v1.ListAPIKeysRequest, v1.ListAPIKeysResponse](
+			httpClient,
+			baseURL+ProjectServiceListAPIKeysProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("ListAPIKeys")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		revokeAPIKey: connect.NewClient[v1.RevokeAPIKeyRequest, v1.RevokeAPIKeyResponse](
+			httpClient,
+			baseURL+ProjectServiceRevokeAPIKeyProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("RevokeAPIKey")),
+			connect.WithClientOptions(opts...),
+		),
+		search: connect.NewClient[v1.SearchRequest, v1.SearchResponse](
+			httpClient,
+			baseURL+ProjectServiceSearchProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("Search")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getPreferences: connect.NewClient[v1.GetPreferencesRequest, v1.GetPreferencesResponse](
+			httpClient,
+			baseURL+ProjectServiceGetPreferencesProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("GetPreferences")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		setFavourite: connect.NewClient[v1.SetFavouriteRequest, v1.SetFavouriteResponse](
+			httpClient,
+			baseURL+ProjectServiceSetFavouriteProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("SetFavourite")),
+			connect.WithClientOptions(opts...),
+		),
+		saveView: connect.NewClient[v1.SaveViewRequest, v1.SaveViewResponse](
+			httpClient,
+			baseURL+ProjectServiceSaveViewProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("SaveView")),
+			connect.WithClientOptions(opts...),
+		),
+		deleteView: connect.NewClient[v1.DeleteViewRequest, v1.DeleteViewResponse](
+			httpClient,
+			baseURL+ProjectServiceDeleteViewProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("DeleteView")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -192,6 +270,13 @@ type projectServiceClient struct {
 	removeAgentKey  *connect.Client[v1.RemoveAgentKeyRequest, v1.RemoveAgentKeyResponse]
 	setAgentEnabled *connect.Client[v1.SetAgentEnabledRequest, v1.SetAgentEnabledResponse]
 	createAPIKey    *connect.Client[v1.CreateAPIKeyRequest, v1.CreateAPIKeyResponse]
+	listAPIKeys     *connect.Client[v1.ListAPIKeysRequest, v1.ListAPIKeysResponse]
+	revokeAPIKey    *connect.Client[v1.RevokeAPIKeyRequest, v1.RevokeAPIKeyResponse]
+	search          *connect.Client[v1.SearchRequest, v1.SearchResponse]
+	getPreferences  *connect.Client[v1.GetPreferencesRequest, v1.GetPreferencesResponse]
+	setFavourite    *connect.Client[v1.SetFavouriteRequest, v1.SetFavouriteResponse]
+	saveView        *connect.Client[v1.SaveViewRequest, v1.SaveViewResponse]
+	deleteView      *connect.Client[v1.DeleteViewRequest, v1.DeleteViewResponse]
 }
 
 // Login calls penstock.v1.ProjectService.Login.
@@ -249,6 +334,41 @@ func (c *projectServiceClient) CreateAPIKey(ctx context.Context, req *connect.Re
 	return c.createAPIKey.CallUnary(ctx, req)
 }
 
+// ListAPIKeys calls penstock.v1.ProjectService.ListAPIKeys.
+func (c *projectServiceClient) ListAPIKeys(ctx context.Context, req *connect.Request[v1.ListAPIKeysRequest]) (*connect.Response[v1.ListAPIKeysResponse], error) {
+	return c.listAPIKeys.CallUnary(ctx, req)
+}
+
+// RevokeAPIKey calls penstock.v1.ProjectService.RevokeAPIKey.
+func (c *projectServiceClient) RevokeAPIKey(ctx context.Context, req *connect.Request[v1.RevokeAPIKeyRequest]) (*connect.Response[v1.RevokeAPIKeyResponse], error) {
+	return c.revokeAPIKey.CallUnary(ctx, req)
+}
+
+// Search calls penstock.v1.ProjectService.Search.
+func (c *projectServiceClient) Search(ctx context.Context, req *connect.Request[v1.SearchRequest]) (*connect.Response[v1.SearchResponse], error) {
+	return c.search.CallUnary(ctx, req)
+}
+
+// GetPreferences calls penstock.v1.ProjectService.GetPreferences.
+func (c *projectServiceClient) GetPreferences(ctx context.Context, req *connect.Request[v1.GetPreferencesRequest]) (*connect.Response[v1.GetPreferencesResponse], error) {
+	return c.getPreferences.CallUnary(ctx, req)
+}
+
+// SetFavourite calls penstock.v1.ProjectService.SetFavourite.
+func (c *projectServiceClient) SetFavourite(ctx context.Context, req *connect.Request[v1.SetFavouriteRequest]) (*connect.Response[v1.SetFavouriteResponse], error) {
+	return c.setFavourite.CallUnary(ctx, req)
+}
+
+// SaveView calls penstock.v1.ProjectService.SaveView.
+func (c *projectServiceClient) SaveView(ctx context.Context, req *connect.Request[v1.SaveViewRequest]) (*connect.Response[v1.SaveViewResponse], error) {
+	return c.saveView.CallUnary(ctx, req)
+}
+
+// DeleteView calls penstock.v1.ProjectService.DeleteView.
+func (c *projectServiceClient) DeleteView(ctx context.Context, req *connect.Request[v1.DeleteViewRequest]) (*connect.Response[v1.DeleteViewResponse], error) {
+	return c.deleteView.CallUnary(ctx, req)
+}
+
 // ProjectServiceHandler is an implementation of the penstock.v1.ProjectService service.
 type ProjectServiceHandler interface {
 	// Login exchanges a user name and a password for a session token; the page
@@ -274,6 +394,20 @@ type ProjectServiceHandler interface {
 	SetAgentEnabled(context.Context, *connect.Request[v1.SetAgentEnabledRequest]) (*connect.Response[v1.SetAgentEnabledResponse], error)
 	// CreateAPIKey makes a key for scripts; it is shown once.
 	CreateAPIKey(context.Context, *connect.Request[v1.CreateAPIKeyRequest]) (*connect.Response[v1.CreateAPIKeyResponse], error)
+	// ListAPIKeys lists the keys of the project, without the keys.
+	ListAPIKeys(context.Context, *connect.Request[v1.ListAPIKeysRequest]) (*connect.Response[v1.ListAPIKeysResponse], error)
+	// RevokeAPIKey makes a key useless at once.
+	RevokeAPIKey(context.Context, *connect.Request[v1.RevokeAPIKeyRequest]) (*connect.Response[v1.RevokeAPIKeyResponse], error)
+	// Search finds applications, deployments and agents by a few letters.
+	Search(context.Context, *connect.Request[v1.SearchRequest]) (*connect.Response[v1.SearchResponse], error)
+	// GetPreferences reads the caller's favourites and saved views.
+	GetPreferences(context.Context, *connect.Request[v1.GetPreferencesRequest]) (*connect.Response[v1.GetPreferencesResponse], error)
+	// SetFavourite adds or removes an application of the caller's favourites.
+	SetFavourite(context.Context, *connect.Request[v1.SetFavouriteRequest]) (*connect.Response[v1.SetFavouriteResponse], error)
+	// SaveView keeps a view under a name, in place of an older one of that name.
+	SaveView(context.Context, *connect.Request[v1.SaveViewRequest]) (*connect.Response[v1.SaveViewResponse], error)
+	// DeleteView removes a saved view.
+	DeleteView(context.Context, *connect.Request[v1.DeleteViewRequest]) (*connect.Response[v1.DeleteViewResponse], error)
 }
 
 // NewProjectServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -352,6 +486,51 @@ func NewProjectServiceHandler(svc ProjectServiceHandler, opts ...connect.Handler
 		connect.WithSchema(projectServiceMethods.ByName("CreateAPIKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	projectServiceListAPIKeysHandler := connect.NewUnaryHandler(
+		ProjectServiceListAPIKeysProcedure,
+		svc.ListAPIKeys,
+		connect.WithSchema(projectServiceMethods.ByName("ListAPIKeys")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	projectServiceRevokeAPIKeyHandler := connect.NewUnaryHandler(
+		ProjectServiceRevokeAPIKeyProcedure,
+		svc.RevokeAPIKey,
+		connect.WithSchema(projectServiceMethods.ByName("RevokeAPIKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	projectServiceSearchHandler := connect.NewUnaryHandler(
+		ProjectServiceSearchProcedure,
+		svc.Search,
+		connect.WithSchema(projectServiceMethods.ByName("Search")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	projectServiceGetPreferencesHandler := connect.NewUnaryHandler(
+		ProjectServiceGetPreferencesProcedure,
+		svc.GetPreferences,
+		connect.WithSchema(projectServiceMethods.ByName("GetPreferences")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	projectServiceSetFavouriteHandler := connect.NewUnaryHandler(
+		ProjectServiceSetFavouriteProcedure,
+		svc.SetFavourite,
+		connect.WithSchema(projectServiceMethods.ByName("SetFavourite")),
+		connect.WithHandlerOptions(opts...),
+	)
+	projectServiceSaveViewHandler := connect.NewUnaryHandler(
+		ProjectServiceSaveViewProcedure,
+		svc.SaveView,
+		connect.WithSchema(projectServiceMethods.ByName("SaveView")),
+		connect.WithHandlerOptions(opts...),
+	)
+	projectServiceDeleteViewHandler := connect.NewUnaryHandler(
+		ProjectServiceDeleteViewProcedure,
+		svc.DeleteView,
+		connect.WithSchema(projectServiceMethods.ByName("DeleteView")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/penstock.v1.ProjectService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ProjectServiceLoginProcedure:
@@ -376,6 +555,20 @@ func NewProjectServiceHandler(svc ProjectServiceHandler, opts ...connect.Handler
 			projectServiceSetAgentEnabledHandler.ServeHTTP(w, r)
 		case ProjectServiceCreateAPIKeyProcedure:
 			projectServiceCreateAPIKeyHandler.ServeHTTP(w, r)
+		case ProjectServiceListAPIKeysProcedure:
+			projectServiceListAPIKeysHandler.ServeHTTP(w, r)
+		case ProjectServiceRevokeAPIKeyProcedure:
+			projectServiceRevokeAPIKeyHandler.ServeHTTP(w, r)
+		case ProjectServiceSearchProcedure:
+			projectServiceSearchHandler.ServeHTTP(w, r)
+		case ProjectServiceGetPreferencesProcedure:
+			projectServiceGetPreferencesHandler.ServeHTTP(w, r)
+		case ProjectServiceSetFavouriteProcedure:
+			projectServiceSetFavouriteHandler.ServeHTTP(w, r)
+		case ProjectServiceSaveViewProcedure:
+			projectServiceSaveViewHandler.ServeHTTP(w, r)
+		case ProjectServiceDeleteViewProcedure:
+			projectServiceDeleteViewHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -427,6 +620,34 @@ func (UnimplementedProjectServiceHandler) SetAgentEnabled(context.Context, *conn
 
 func (UnimplementedProjectServiceHandler) CreateAPIKey(context.Context, *connect.Request[v1.CreateAPIKeyRequest]) (*connect.Response[v1.CreateAPIKeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.CreateAPIKey is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) ListAPIKeys(context.Context, *connect.Request[v1.ListAPIKeysRequest]) (*connect.Response[v1.ListAPIKeysResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.ListAPIKeys is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) RevokeAPIKey(context.Context, *connect.Request[v1.RevokeAPIKeyRequest]) (*connect.Response[v1.RevokeAPIKeyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.RevokeAPIKey is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) Search(context.Context, *connect.Request[v1.SearchRequest]) (*connect.Response[v1.SearchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.Search is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) GetPreferences(context.Context, *connect.Request[v1.GetPreferencesRequest]) (*connect.Response[v1.GetPreferencesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.GetPreferences is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) SetFavourite(context.Context, *connect.Request[v1.SetFavouriteRequest]) (*connect.Response[v1.SetFavouriteResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.SetFavourite is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) SaveView(context.Context, *connect.Request[v1.SaveViewRequest]) (*connect.Response[v1.SaveViewResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.SaveView is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) DeleteView(context.Context, *connect.Request[v1.DeleteViewRequest]) (*connect.Response[v1.DeleteViewResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.DeleteView is not implemented"))
 }
 
 // WatchServiceClient is a client for the penstock.v1.WatchService service.

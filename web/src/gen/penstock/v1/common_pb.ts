@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file penstock/v1/common.proto.
  */
 export const file_penstock_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChhwZW5zdG9jay92MS9jb21tb24ucHJvdG8SC3BlbnN0b2NrLnYxIn4KBlJlYXNvbhIMCgRjb2RlGAEgASgJEisKBGFyZ3MYAiADKAsyHS5wZW5zdG9jay52MS5SZWFzb24uQXJnc0VudHJ5EgwKBHRleHQYAyABKAkaKwoJQXJnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEibgoGQ29tbWl0EgwKBGhhc2gYASABKAkSDwoHc3ViamVjdBgCIAEoCRIOCgZhdXRob3IYAyABKAkSKAoEdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDdXJsGAUgASgJIkMKB1ZlcnNpb24SDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSCwoDdXJsGAQgASgJIjQKC1BhZ2VSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIiMKCFBhZ2VJbmZvEhcKD25leHRfcGFnZV90b2tlbhgBIAEoCSI7CgtFcnJvckRldGFpbBIMCgRjb2RlGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIOCgZvYmplY3QYAyABKAki3wEKBUV2ZW50EgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSDgoGc2NoZW1hGAMgASgFEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVhY3RvchgFIAEoCRINCgVjYXVzZRgGIAEoCRIjCgZyZWFzb24YByABKAsyEy5wZW5zdG9jay52MS5SZWFzb24SDAoEZGF0YRgIIAEoCRILCgNzZXEYCSABKAMSEwoLc3RyZWFtX2tpbmQYCiABKAkSEQoJc3RyZWFtX2lkGAsgASgJQrABCg9jb20ucGVuc3RvY2sudjFCC0NvbW1vblByb3RvUAFaQ2dpdGh1Yi5jb20vcGVuc3RvY2stY2QvcGVuc3RvY2svaW50ZXJuYWwvZ2VuL3BlbnN0b2NrL3YxO3BlbnN0b2NrdjGiAgNQWFiqAgtQZW5zdG9jay5WMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChhwZW5zdG9jay92MS9jb21tb24ucHJvdG8SC3BlbnN0b2NrLnYxIn4KBlJlYXNvbhIMCgRjb2RlGAEgASgJEisKBGFyZ3MYAiADKAsyHS5wZW5zdG9jay52MS5SZWFzb24uQXJnc0VudHJ5EgwKBHRleHQYAyABKAkaKwoJQXJnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihAEKBkNvbW1pdBIMCgRoYXNoGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYXV0aG9yGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3VybBgFIAEoCRIUCgxhdXRob3JfZW1haWwYBiABKAkiQwoHVmVyc2lvbhIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRILCgN1cmwYBCABKAkiNAoLUGFnZVJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiIwoIUGFnZUluZm8SFwoPbmV4dF9wYWdlX3Rva2VuGAEgASgJIj4KBUZhY2V0EgwKBG5hbWUYASABKAkSJwoGdmFsdWVzGAIgAygLMhcucGVuc3RvY2sudjEuRmFjZXRWYWx1ZSI5CgpGYWNldFZhbHVlEg0KBXZhbHVlGAEgASgJEg0KBWNvdW50GAIgASgFEg0KBXRpdGxlGAMgASgJIjsKC0Vycm9yRGV0YWlsEgwKBGNvZGUYASABKAkSDgoGcmVhc29uGAIgASgJEg4KBm9iamVjdBgDIAEoCSLfAQoFRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIOCgZzY2hlbWEYAyABKAUSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWFjdG9yGAUgASgJEg0KBWNhdXNlGAYgASgJEiMKBnJlYXNvbhgHIAEoCzITLnBlbnN0b2NrLnYxLlJlYXNvbhIMCgRkYXRhGAggASgJEgsKA3NlcRgJIAEoAxITCgtzdHJlYW1fa2luZBgKIAEoCRIRCglzdHJlYW1faWQYCyABKAlCsAEKD2NvbS5wZW5zdG9jay52MUILQ29tbW9uUHJvdG9QAVpDZ2l0aHViLmNvbS9wZW5zdG9jay1jZC9wZW5zdG9jay9pbnRlcm5hbC9nZW4vcGVuc3RvY2svdjE7cGVuc3RvY2t2MaICA1BYWKoCC1BlbnN0b2NrLlYxygILUGVuc3RvY2tcVjHiAhdQZW5zdG9ja1xWMVxHUEJNZXRhZGF0YeoCDFBlbnN0b2NrOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Reason says why something is as it is: a stable code, its arguments and an
@@ -77,6 +77,13 @@ export type Commit = Message<"penstock.v1.Commit"> & {
    * @generated from field: string url = 5;
    */
   url: string;
+
+  /**
+   * Address of the author, by which people find their own deployments.
+   *
+   * @generated from field: string author_email = 6;
+   */
+  authorEmail: string;
 };
 
 /**
@@ -170,6 +177,68 @@ export const PageInfoSchema: GenMessage<PageInfo> = /*@__PURE__*/
   messageDesc(file_penstock_v1_common, 4);
 
 /**
+ * Facet is one filter of a list with its choices. The counts are of what the
+ * other filters let through, so that a choice shows what it would give.
+ *
+ * @generated from message penstock.v1.Facet
+ */
+export type Facet = Message<"penstock.v1.Facet"> & {
+  /**
+   * Name of the filter: the request field in the singular (kind, sync_state, label, ...).
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Most frequent first.
+   *
+   * @generated from field: repeated penstock.v1.FacetValue values = 2;
+   */
+  values: FacetValue[];
+};
+
+/**
+ * Describes the message penstock.v1.Facet.
+ * Use `create(FacetSchema)` to create a new message.
+ */
+export const FacetSchema: GenMessage<Facet> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_common, 5);
+
+/**
+ * FacetValue is one choice of a filter.
+ *
+ * @generated from message penstock.v1.FacetValue
+ */
+export type FacetValue = Message<"penstock.v1.FacetValue"> & {
+  /**
+   * What to send in the request; a label is key=value.
+   *
+   * @generated from field: string value = 1;
+   */
+  value: string;
+
+  /**
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+
+  /**
+   * What a person reads when the value is an id (the name of an agent).
+   *
+   * @generated from field: string title = 3;
+   */
+  title: string;
+};
+
+/**
+ * Describes the message penstock.v1.FacetValue.
+ * Use `create(FacetValueSchema)` to create a new message.
+ */
+export const FacetValueSchema: GenMessage<FacetValue> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_common, 6);
+
+/**
  * ErrorDetail travels with every error.
  *
  * @generated from message penstock.v1.ErrorDetail
@@ -202,7 +271,7 @@ export type ErrorDetail = Message<"penstock.v1.ErrorDetail"> & {
  * Use `create(ErrorDetailSchema)` to create a new message.
  */
 export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 5);
+  messageDesc(file_penstock_v1_common, 7);
 
 /**
  * Event is one recorded fact.
@@ -275,5 +344,5 @@ export type Event = Message<"penstock.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 6);
+  messageDesc(file_penstock_v1_common, 8);
 

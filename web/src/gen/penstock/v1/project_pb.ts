@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file penstock/v1/project.proto.
  */
 export const file_penstock_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("ChlwZW5zdG9jay92MS9wcm9qZWN0LnByb3RvEgtwZW5zdG9jay52MSIyCgxMb2dpblJlcXVlc3QSEAoIdXNlcm5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiTgoNTG9naW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QiaAoOV2hvQW1JUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIMCgRyb2xlGAIgASgJEhIKCnByb2plY3RfaWQYAyABKAkSDgoGcmlnaHRzGAQgAygJEhYKDnNlcnZlcl92ZXJzaW9uGAUgASgJIlYKB1Byb2plY3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIVCg1hdXRvX3JlZ2lzdGVyGAMgASgIEhoKEndlYmhvb2tfc2VjcmV0X3NldBgEIAEoCCITChFHZXRQcm9qZWN0UmVxdWVzdCI7ChJHZXRQcm9qZWN0UmVzcG9uc2USJQoHcHJvamVjdBgBIAEoCzIULnBlbnN0b2NrLnYxLlByb2plY3QiiAEKFFVwZGF0ZVByb2plY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSGgoNYXV0b19yZWdpc3RlchgCIAEoCEgAiAEBEhsKDndlYmhvb2tfc2VjcmV0GAMgASgJSAGIAQFCEAoOX2F1dG9fcmVnaXN0ZXJCEQoPX3dlYmhvb2tfc2VjcmV0Ij4KFVVwZGF0ZVByb2plY3RSZXNwb25zZRIlCgdwcm9qZWN0GAEgASgLMhQucGVuc3RvY2sudjEuUHJvamVjdCKSAgoFQWdlbnQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIQCghkaXNhYmxlZBgDIAEoCBIxCg1yZWdpc3RlcmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgRrZXlzGAUgAygLMhUucGVuc3RvY2sudjEuQWdlbnRLZXkSLAoJcHJvY2Vzc2VzGAYgAygLMhkucGVuc3RvY2sudjEuQWdlbnRQcm9jZXNzEi0KDHJlcG9zaXRvcmllcxgHIAMoCzIXLnBlbnN0b2NrLnYxLlJlcG9zaXRvcnkSKAoJcHJvdmlkZXJzGAggAygLMhUucGVuc3RvY2sudjEuUHJvdmlkZXIieAoIQWdlbnRLZXkSCgoCaWQYASABKAkSLgoKY3JlYXRlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKHAgoMQWdlbnRQcm9jZXNzEgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3NlZW5fYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2xlYXNlX3VudGlsGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZXBsb3ltZW50cxgHIAMoCRIUCgxhcHBsaWNhdGlvbnMYCCADKAkSDgoGb25saW5lGAkgASgIIlUKClJlcG9zaXRvcnkSCgoCaWQYASABKAkSDgoGcmVtb3RlGAIgASgJEg4KBmJyYW5jaBgDIAEoCRIMCgRoZWFkGAQgASgJEg0KBWVycm9yGAUgASgJIiYKCFByb3ZpZGVyEgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCSI7ChFMaXN0QWdlbnRzUmVxdWVzdBImCgRwYWdlGAEgASgLMhgucGVuc3RvY2sudjEuUGFnZVJlcXVlc3QiXQoSTGlzdEFnZW50c1Jlc3BvbnNlEiIKBmFnZW50cxgBIAMoCzISLnBlbnN0b2NrLnYxLkFnZW50EiMKBHBhZ2UYAiABKAsyFS5wZW5zdG9jay52MS5QYWdlSW5mbyI4ChRSZWdpc3RlckFnZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkiRwoVUmVnaXN0ZXJBZ2VudFJlc3BvbnNlEiEKBWFnZW50GAEgASgLMhIucGVuc3RvY2sudjEuQWdlbnQSCwoDa2V5GAIgASgJIjoKEkFkZEFnZW50S2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhAKCGFnZW50X2lkGAIgASgJIkUKE0FkZEFnZW50S2V5UmVzcG9uc2USIQoFYWdlbnQYASABKAsyEi5wZW5zdG9jay52MS5BZ2VudBILCgNrZXkYAiABKAkiTQoVUmVtb3ZlQWdlbnRLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJIjsKFlJlbW92ZUFnZW50S2V5UmVzcG9uc2USIQoFYWdlbnQYASABKAsyEi5wZW5zdG9jay52MS5BZ2VudCJPChZTZXRBZ2VudEVuYWJsZWRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkSDwoHZW5hYmxlZBgDIAEoCCI8ChdTZXRBZ2VudEVuYWJsZWRSZXNwb25zZRIhCgVhZ2VudBgBIAEoCzISLnBlbnN0b2NrLnYxLkFnZW50IlMKE0NyZWF0ZUFQSUtleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHJvbGUYAyABKAkSDAoEZGF5cxgEIAEoBSJTChRDcmVhdGVBUElLZXlSZXNwb25zZRILCgNrZXkYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwoMV2F0Y2hSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoCRIUCgxzdHJlYW1fa2luZHMYAiADKAkSFgoOYXBwbGljYXRpb25faWQYAyABKAkSFQoNZGVwbG95bWVudF9pZBgEIAEoCSJUCg1XYXRjaFJlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRIkCgdjaGFuZ2VzGAIgAygLMhMucGVuc3RvY2sudjEuQ2hhbmdlEg0KBXJlc2V0GAMgASgIIn4KBkNoYW5nZRITCgtzdHJlYW1fa2luZBgBIAEoCRIRCglzdHJlYW1faWQYAiABKAkSDAoEdHlwZRgDIAEoCRIWCg5hcHBsaWNhdGlvbl9pZBgEIAEoCRImCgJhdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAykwcKDlByb2plY3RTZXJ2aWNlEj4KBUxvZ2luEhkucGVuc3RvY2sudjEuTG9naW5SZXF1ZXN0GhoucGVuc3RvY2sudjEuTG9naW5SZXNwb25zZRJBCgZMb2dvdXQSGi5wZW5zdG9jay52MS5Mb2dvdXRSZXF1ZXN0GhsucGVuc3RvY2sudjEuTG9nb3V0UmVzcG9uc2USRgoGV2hvQW1JEhoucGVuc3RvY2sudjEuV2hvQW1JUmVxdWVzdBobLnBlbnN0b2NrLnYxLldob0FtSVJlc3BvbnNlIgOQAgESUgoKR2V0UHJvamVjdBIeLnBlbnN0b2NrLnYxLkdldFByb2plY3RSZXF1ZXN0Gh8ucGVuc3RvY2sudjEuR2V0UHJvamVjdFJlc3BvbnNlIgOQAgESVgoNVXBkYXRlUHJvamVjdBIhLnBlbnN0b2NrLnYxLlVwZGF0ZVByb2plY3RSZXF1ZXN0GiIucGVuc3RvY2sudjEuVXBkYXRlUHJvamVjdFJlc3BvbnNlElIKCkxpc3RBZ2VudHMSHi5wZW5zdG9jay52MS5MaXN0QWdlbnRzUmVxdWVzdBofLnBlbnN0b2NrLnYxLkxpc3RBZ2VudHNSZXNwb25zZSIDkAIBElYKDVJlZ2lzdGVyQWdlbnQSIS5wZW5zdG9jay52MS5SZWdpc3RlckFnZW50UmVxdWVzdBoiLnBlbnN0b2NrLnYxLlJlZ2lzdGVyQWdlbnRSZXNwb25zZRJQCgtBZGRBZ2VudEtleRIfLnBlbnN0b2NrLnYxLkFkZEFnZW50S2V5UmVxdWVzdBogLnBlbnN0b2NrLnYxLkFkZEFnZW50S2V5UmVzcG9uc2USWQoOUmVtb3ZlQWdlbnRLZXkSIi5wZW5zdG9jay52MS5SZW1vdmVBZ2VudEtleVJlcXVlc3QaIy5wZW5zdG9jay52MS5SZW1vdmVBZ2VudEtleVJlc3BvbnNlElwKD1NldEFnZW50RW5hYmxlZBIjLnBlbnN0b2NrLnYxLlNldEFnZW50RW5hYmxlZFJlcXVlc3QaJC5wZW5zdG9jay52MS5TZXRBZ2VudEVuYWJsZWRSZXNwb25zZRJTCgxDcmVhdGVBUElLZXkSIC5wZW5zdG9jay52MS5DcmVhdGVBUElLZXlSZXF1ZXN0GiEucGVuc3RvY2sudjEuQ3JlYXRlQVBJS2V5UmVzcG9uc2UyUAoMV2F0Y2hTZXJ2aWNlEkAKBVdhdGNoEhkucGVuc3RvY2sudjEuV2F0Y2hSZXF1ZXN0GhoucGVuc3RvY2sudjEuV2F0Y2hSZXNwb25zZTABQrEBCg9jb20ucGVuc3RvY2sudjFCDFByb2plY3RQcm90b1ABWkNnaXRodWIuY29tL3BlbnN0b2NrLWNkL3BlbnN0b2NrL2ludGVybmFsL2dlbi9wZW5zdG9jay92MTtwZW5zdG9ja3YxogIDUFhYqgILUGVuc3RvY2suVjHKAgtQZW5zdG9ja1xWMeICF1BlbnN0b2NrXFYxXEdQQk1ldGFkYXRh6gIMUGVuc3RvY2s6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_penstock_v1_common]);
+  fileDesc("ChlwZW5zdG9jay92MS9wcm9qZWN0LnByb3RvEgtwZW5zdG9jay52MSIyCgxMb2dpblJlcXVlc3QSEAoIdXNlcm5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiTgoNTG9naW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QiaAoOV2hvQW1JUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIMCgRyb2xlGAIgASgJEhIKCnByb2plY3RfaWQYAyABKAkSDgoGcmlnaHRzGAQgAygJEhYKDnNlcnZlcl92ZXJzaW9uGAUgASgJIlYKB1Byb2plY3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIVCg1hdXRvX3JlZ2lzdGVyGAMgASgIEhoKEndlYmhvb2tfc2VjcmV0X3NldBgEIAEoCCITChFHZXRQcm9qZWN0UmVxdWVzdCI7ChJHZXRQcm9qZWN0UmVzcG9uc2USJQoHcHJvamVjdBgBIAEoCzIULnBlbnN0b2NrLnYxLlByb2plY3QiiAEKFFVwZGF0ZVByb2plY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSGgoNYXV0b19yZWdpc3RlchgCIAEoCEgAiAEBEhsKDndlYmhvb2tfc2VjcmV0GAMgASgJSAGIAQFCEAoOX2F1dG9fcmVnaXN0ZXJCEQoPX3dlYmhvb2tfc2VjcmV0Ij4KFVVwZGF0ZVByb2plY3RSZXNwb25zZRIlCgdwcm9qZWN0GAEgASgLMhQucGVuc3RvY2sudjEuUHJvamVjdCKSAgoFQWdlbnQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIQCghkaXNhYmxlZBgDIAEoCBIxCg1yZWdpc3RlcmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgRrZXlzGAUgAygLMhUucGVuc3RvY2sudjEuQWdlbnRLZXkSLAoJcHJvY2Vzc2VzGAYgAygLMhkucGVuc3RvY2sudjEuQWdlbnRQcm9jZXNzEi0KDHJlcG9zaXRvcmllcxgHIAMoCzIXLnBlbnN0b2NrLnYxLlJlcG9zaXRvcnkSKAoJcHJvdmlkZXJzGAggAygLMhUucGVuc3RvY2sudjEuUHJvdmlkZXIieAoIQWdlbnRLZXkSCgoCaWQYASABKAkSLgoKY3JlYXRlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKHAgoMQWdlbnRQcm9jZXNzEgoKAmlkGAEgASgJEgwKBGhvc3QYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIuCgpzdGFydGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3NlZW5fYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2xlYXNlX3VudGlsGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZXBsb3ltZW50cxgHIAMoCRIUCgxhcHBsaWNhdGlvbnMYCCADKAkSDgoGb25saW5lGAkgASgIIlUKClJlcG9zaXRvcnkSCgoCaWQYASABKAkSDgoGcmVtb3RlGAIgASgJEg4KBmJyYW5jaBgDIAEoCRIMCgRoZWFkGAQgASgJEg0KBWVycm9yGAUgASgJIiYKCFByb3ZpZGVyEgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCSI7ChFMaXN0QWdlbnRzUmVxdWVzdBImCgRwYWdlGAEgASgLMhgucGVuc3RvY2sudjEuUGFnZVJlcXVlc3QiXQoSTGlzdEFnZW50c1Jlc3BvbnNlEiIKBmFnZW50cxgBIAMoCzISLnBlbnN0b2NrLnYxLkFnZW50EiMKBHBhZ2UYAiABKAsyFS5wZW5zdG9jay52MS5QYWdlSW5mbyI4ChRSZWdpc3RlckFnZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkiRwoVUmVnaXN0ZXJBZ2VudFJlc3BvbnNlEiEKBWFnZW50GAEgASgLMhIucGVuc3RvY2sudjEuQWdlbnQSCwoDa2V5GAIgASgJIjoKEkFkZEFnZW50S2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhAKCGFnZW50X2lkGAIgASgJIkUKE0FkZEFnZW50S2V5UmVzcG9uc2USIQoFYWdlbnQYASABKAsyEi5wZW5zdG9jay52MS5BZ2VudBILCgNrZXkYAiABKAkiTQoVUmVtb3ZlQWdlbnRLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJIjsKFlJlbW92ZUFnZW50S2V5UmVzcG9uc2USIQoFYWdlbnQYASABKAsyEi5wZW5zdG9jay52MS5BZ2VudCJPChZTZXRBZ2VudEVuYWJsZWRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkSDwoHZW5hYmxlZBgDIAEoCCI8ChdTZXRBZ2VudEVuYWJsZWRSZXNwb25zZRIhCgVhZ2VudBgBIAEoCzISLnBlbnN0b2NrLnYxLkFnZW50IlMKE0NyZWF0ZUFQSUtleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHJvbGUYAyABKAkSDAoEZGF5cxgEIAEoBSJTChRDcmVhdGVBUElLZXlSZXNwb25zZRILCgNrZXkYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0wEKBkFQSUtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHJvbGUYAyABKAkSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdleHBpcmVkGAcgASgIIhQKEkxpc3RBUElLZXlzUmVxdWVzdCI4ChNMaXN0QVBJS2V5c1Jlc3BvbnNlEiEKBGtleXMYASADKAsyEy5wZW5zdG9jay52MS5BUElLZXkiOQoTUmV2b2tlQVBJS2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg4KBmtleV9pZBgCIAEoCSIWChRSZXZva2VBUElLZXlSZXNwb25zZSItCg1TZWFyY2hSZXF1ZXN0Eg0KBXF1ZXJ5GAEgASgJEg0KBWxpbWl0GAIgASgFIjYKDlNlYXJjaFJlc3BvbnNlEiQKBGhpdHMYASADKAsyFi5wZW5zdG9jay52MS5TZWFyY2hIaXQi8AEKCVNlYXJjaEhpdBIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEgwKBG5hbWUYAyABKAkSEgoKcHJvamVjdF9pZBgEIAEoCRITCgtlbnZpcm9ubWVudBgFIAEoCRIQCghwcm92aWRlchgGIAEoCRIQCghwbGF0Zm9ybRgHIAEoCRIOCgZkZXRhaWwYCCABKAkSDgoGc3RhdHVzGAkgASgJEiYKAmF0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZoZWFsdGgYCyABKAkSFgoOYXBwbGljYXRpb25faWQYDCABKAkiFwoVR2V0UHJlZmVyZW5jZXNSZXF1ZXN0IkcKFkdldFByZWZlcmVuY2VzUmVzcG9uc2USLQoLcHJlZmVyZW5jZXMYASABKAsyGC5wZW5zdG9jay52MS5QcmVmZXJlbmNlcyJICgtQcmVmZXJlbmNlcxISCgpmYXZvdXJpdGVzGAEgAygJEiUKBXZpZXdzGAIgAygLMhYucGVuc3RvY2sudjEuU2F2ZWRWaWV3IicKCVNhdmVkVmlldxIMCgRuYW1lGAEgASgJEgwKBHBhdGgYAiABKAkiQAoTU2V0RmF2b3VyaXRlUmVxdWVzdBIWCg5hcHBsaWNhdGlvbl9pZBgBIAEoCRIRCglmYXZvdXJpdGUYAiABKAgiRQoUU2V0RmF2b3VyaXRlUmVzcG9uc2USLQoLcHJlZmVyZW5jZXMYASABKAsyGC5wZW5zdG9jay52MS5QcmVmZXJlbmNlcyI3Cg9TYXZlVmlld1JlcXVlc3QSJAoEdmlldxgBIAEoCzIWLnBlbnN0b2NrLnYxLlNhdmVkVmlldyJBChBTYXZlVmlld1Jlc3BvbnNlEi0KC3ByZWZlcmVuY2VzGAEgASgLMhgucGVuc3RvY2sudjEuUHJlZmVyZW5jZXMiIQoRRGVsZXRlVmlld1JlcXVlc3QSDAoEbmFtZRgBIAEoCSJDChJEZWxldGVWaWV3UmVzcG9uc2USLQoLcHJlZmVyZW5jZXMYASABKAsyGC5wZW5zdG9jay52MS5QcmVmZXJlbmNlcyJjCgxXYXRjaFJlcXVlc3QSDgoGY3Vyc29yGAEgASgJEhQKDHN0cmVhbV9raW5kcxgCIAMoCRIWCg5hcHBsaWNhdGlvbl9pZBgDIAEoCRIVCg1kZXBsb3ltZW50X2lkGAQgASgJIlQKDVdhdGNoUmVzcG9uc2USDgoGY3Vyc29yGAEgASgJEiQKB2NoYW5nZXMYAiADKAsyEy5wZW5zdG9jay52MS5DaGFuZ2USDQoFcmVzZXQYAyABKAgifgoGQ2hhbmdlEhMKC3N0cmVhbV9raW5kGAEgASgJEhEKCXN0cmVhbV9pZBgCIAEoCRIMCgR0eXBlGAMgASgJEhYKDmFwcGxpY2F0aW9uX2lkGAQgASgJEiYKAmF0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDLUCwoOUHJvamVjdFNlcnZpY2USPgoFTG9naW4SGS5wZW5zdG9jay52MS5Mb2dpblJlcXVlc3QaGi5wZW5zdG9jay52MS5Mb2dpblJlc3BvbnNlEkEKBkxvZ291dBIaLnBlbnN0b2NrLnYxLkxvZ291dFJlcXVlc3QaGy5wZW5zdG9jay52MS5Mb2dvdXRSZXNwb25zZRJGCgZXaG9BbUkSGi5wZW5zdG9jay52MS5XaG9BbUlSZXF1ZXN0GhsucGVuc3RvY2sudjEuV2hvQW1JUmVzcG9uc2UiA5ACARJSCgpHZXRQcm9qZWN0Eh4ucGVuc3RvY2sudjEuR2V0UHJvamVjdFJlcXVlc3QaHy5wZW5zdG9jay52MS5HZXRQcm9qZWN0UmVzcG9uc2UiA5ACARJWCg1VcGRhdGVQcm9qZWN0EiEucGVuc3RvY2sudjEuVXBkYXRlUHJvamVjdFJlcXVlc3QaIi5wZW5zdG9jay52MS5VcGRhdGVQcm9qZWN0UmVzcG9uc2USUgoKTGlzdEFnZW50cxIeLnBlbnN0b2NrLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh8ucGVuc3RvY2sudjEuTGlzdEFnZW50c1Jlc3BvbnNlIgOQAgESVgoNUmVnaXN0ZXJBZ2VudBIhLnBlbnN0b2NrLnYxLlJlZ2lzdGVyQWdlbnRSZXF1ZXN0GiIucGVuc3RvY2sudjEuUmVnaXN0ZXJBZ2VudFJlc3BvbnNlElAKC0FkZEFnZW50S2V5Eh8ucGVuc3RvY2sudjEuQWRkQWdlbnRLZXlSZXF1ZXN0GiAucGVuc3RvY2sudjEuQWRkQWdlbnRLZXlSZXNwb25zZRJZCg5SZW1vdmVBZ2VudEtleRIiLnBlbnN0b2NrLnYxLlJlbW92ZUFnZW50S2V5UmVxdWVzdBojLnBlbnN0b2NrLnYxLlJlbW92ZUFnZW50S2V5UmVzcG9uc2USXAoPU2V0QWdlbnRFbmFibGVkEiMucGVuc3RvY2sudjEuU2V0QWdlbnRFbmFibGVkUmVxdWVzdBokLnBlbnN0b2NrLnYxLlNldEFnZW50RW5hYmxlZFJlc3BvbnNlElMKDENyZWF0ZUFQSUtleRIgLnBlbnN0b2NrLnYxLkNyZWF0ZUFQSUtleVJlcXVlc3QaIS5wZW5zdG9jay52MS5DcmVhdGVBUElLZXlSZXNwb25zZRJVCgtMaXN0QVBJS2V5cxIfLnBlbnN0b2NrLnYxLkxpc3RBUElLZXlzUmVxdWVzdBogLnBlbnN0b2NrLnYxLkxpc3RBUElLZXlzUmVzcG9uc2UiA5ACARJTCgxSZXZva2VBUElLZXkSIC5wZW5zdG9jay52MS5SZXZva2VBUElLZXlSZXF1ZXN0GiEucGVuc3RvY2sudjEuUmV2b2tlQVBJS2V5UmVzcG9uc2USRgoGU2VhcmNoEhoucGVuc3RvY2sudjEuU2VhcmNoUmVxdWVzdBobLnBlbnN0b2NrLnYxLlNlYXJjaFJlc3BvbnNlIgOQAgESXgoOR2V0UHJlZmVyZW5jZXMSIi5wZW5zdG9jay52MS5HZXRQcmVmZXJlbmNlc1JlcXVlc3QaIy5wZW5zdG9jay52MS5HZXRQcmVmZXJlbmNlc1Jlc3BvbnNlIgOQAgESUwoMU2V0RmF2b3VyaXRlEiAucGVuc3RvY2sudjEuU2V0RmF2b3VyaXRlUmVxdWVzdBohLnBlbnN0b2NrLnYxLlNldEZhdm91cml0ZVJlc3BvbnNlEkcKCFNhdmVWaWV3EhwucGVuc3RvY2sudjEuU2F2ZVZpZXdSZXF1ZXN0Gh0ucGVuc3RvY2sudjEuU2F2ZVZpZXdSZXNwb25zZRJNCgpEZWxldGVWaWV3Eh4ucGVuc3RvY2sudjEuRGVsZXRlVmlld1JlcXVlc3QaHy5wZW5zdG9jay52MS5EZWxldGVWaWV3UmVzcG9uc2UyUAoMV2F0Y2hTZXJ2aWNlEkAKBVdhdGNoEhkucGVuc3RvY2sudjEuV2F0Y2hSZXF1ZXN0GhoucGVuc3RvY2sudjEuV2F0Y2hSZXNwb25zZTABQrEBCg9jb20ucGVuc3RvY2sudjFCDFByb2plY3RQcm90b1ABWkNnaXRodWIuY29tL3BlbnN0b2NrLWNkL3BlbnN0b2NrL2ludGVybmFsL2dlbi9wZW5zdG9jay92MTtwZW5zdG9ja3YxogIDUFhYqgILUGVuc3RvY2suVjHKAgtQZW5zdG9ja1xWMeICF1BlbnN0b2NrXFYxXEdQQk1ldGFkYXRh6gIMUGVuc3RvY2s6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_penstock_v1_common]);
 
 /**
  * @generated from message penstock.v1.LoginRequest
@@ -697,7 +697,7 @@ export type CreateAPIKeyRequest = Message<"penstock.v1.CreateAPIKeyRequest"> & {
   name: string;
 
   /**
-   * viewer, editor, admin.
+   * viewer, operator, admin.
    *
    * @generated from field: string role = 3;
    */
@@ -743,6 +743,454 @@ export const CreateAPIKeyResponseSchema: GenMessage<CreateAPIKeyResponse> = /*@_
   messageDesc(file_penstock_v1_project, 27);
 
 /**
+ * APIKey is a key for scripts, without the key.
+ *
+ * @generated from message penstock.v1.APIKey
+ */
+export type APIKey = Message<"penstock.v1.APIKey"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * viewer, operator, admin.
+   *
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_used_at = 6;
+   */
+  lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: bool expired = 7;
+   */
+  expired: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.APIKey.
+ * Use `create(APIKeySchema)` to create a new message.
+ */
+export const APIKeySchema: GenMessage<APIKey> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 28);
+
+/**
+ * @generated from message penstock.v1.ListAPIKeysRequest
+ */
+export type ListAPIKeysRequest = Message<"penstock.v1.ListAPIKeysRequest"> & {
+};
+
+/**
+ * Describes the message penstock.v1.ListAPIKeysRequest.
+ * Use `create(ListAPIKeysRequestSchema)` to create a new message.
+ */
+export const ListAPIKeysRequestSchema: GenMessage<ListAPIKeysRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 29);
+
+/**
+ * @generated from message penstock.v1.ListAPIKeysResponse
+ */
+export type ListAPIKeysResponse = Message<"penstock.v1.ListAPIKeysResponse"> & {
+  /**
+   * Newest first; revoked ones are gone, expired ones are shown for a day.
+   *
+   * @generated from field: repeated penstock.v1.APIKey keys = 1;
+   */
+  keys: APIKey[];
+};
+
+/**
+ * Describes the message penstock.v1.ListAPIKeysResponse.
+ * Use `create(ListAPIKeysResponseSchema)` to create a new message.
+ */
+export const ListAPIKeysResponseSchema: GenMessage<ListAPIKeysResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 30);
+
+/**
+ * @generated from message penstock.v1.RevokeAPIKeyRequest
+ */
+export type RevokeAPIKeyRequest = Message<"penstock.v1.RevokeAPIKeyRequest"> & {
+  /**
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * @generated from field: string key_id = 2;
+   */
+  keyId: string;
+};
+
+/**
+ * Describes the message penstock.v1.RevokeAPIKeyRequest.
+ * Use `create(RevokeAPIKeyRequestSchema)` to create a new message.
+ */
+export const RevokeAPIKeyRequestSchema: GenMessage<RevokeAPIKeyRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 31);
+
+/**
+ * @generated from message penstock.v1.RevokeAPIKeyResponse
+ */
+export type RevokeAPIKeyResponse = Message<"penstock.v1.RevokeAPIKeyResponse"> & {
+};
+
+/**
+ * Describes the message penstock.v1.RevokeAPIKeyResponse.
+ * Use `create(RevokeAPIKeyResponseSchema)` to create a new message.
+ */
+export const RevokeAPIKeyResponseSchema: GenMessage<RevokeAPIKeyResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 32);
+
+/**
+ * @generated from message penstock.v1.SearchRequest
+ */
+export type SearchRequest = Message<"penstock.v1.SearchRequest"> & {
+  /**
+   * 2 to 200 characters: parts of a name or path, the beginning of an id or of a commit hash.
+   *
+   * @generated from field: string query = 1;
+   */
+  query: string;
+
+  /**
+   * 1 to 50; 0 means 20.
+   *
+   * @generated from field: int32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message penstock.v1.SearchRequest.
+ * Use `create(SearchRequestSchema)` to create a new message.
+ */
+export const SearchRequestSchema: GenMessage<SearchRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 33);
+
+/**
+ * @generated from message penstock.v1.SearchResponse
+ */
+export type SearchResponse = Message<"penstock.v1.SearchResponse"> & {
+  /**
+   * Best first.
+   *
+   * @generated from field: repeated penstock.v1.SearchHit hits = 1;
+   */
+  hits: SearchHit[];
+};
+
+/**
+ * Describes the message penstock.v1.SearchResponse.
+ * Use `create(SearchResponseSchema)` to create a new message.
+ */
+export const SearchResponseSchema: GenMessage<SearchResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 34);
+
+/**
+ * SearchHit is one thing that was found, with what tells it from others of its name.
+ *
+ * @generated from message penstock.v1.SearchHit
+ */
+export type SearchHit = Message<"penstock.v1.SearchHit"> & {
+  /**
+   * application, deployment, agent.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * Name of the application or agent.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string project_id = 4;
+   */
+  projectId: string;
+
+  /**
+   * Value of the label env or environment, empty without one.
+   *
+   * @generated from field: string environment = 5;
+   */
+  environment: string;
+
+  /**
+   * Platform provider.
+   *
+   * @generated from field: string provider = 6;
+   */
+  provider: string;
+
+  /**
+   * Platform kind of the application.
+   *
+   * @generated from field: string platform = 7;
+   */
+  platform: string;
+
+  /**
+   * Directory of the application, or commit subject of the deployment.
+   *
+   * @generated from field: string detail = 8;
+   */
+  detail: string;
+
+  /**
+   * Display of the (last) deployment; online or offline for an agent.
+   *
+   * @generated from field: string status = 9;
+   */
+  status: string;
+
+  /**
+   * When the deployment was triggered.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 10;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Health of the application.
+   *
+   * @generated from field: string health = 11;
+   */
+  health: string;
+
+  /**
+   * @generated from field: string application_id = 12;
+   */
+  applicationId: string;
+};
+
+/**
+ * Describes the message penstock.v1.SearchHit.
+ * Use `create(SearchHitSchema)` to create a new message.
+ */
+export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 35);
+
+/**
+ * @generated from message penstock.v1.GetPreferencesRequest
+ */
+export type GetPreferencesRequest = Message<"penstock.v1.GetPreferencesRequest"> & {
+};
+
+/**
+ * Describes the message penstock.v1.GetPreferencesRequest.
+ * Use `create(GetPreferencesRequestSchema)` to create a new message.
+ */
+export const GetPreferencesRequestSchema: GenMessage<GetPreferencesRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 36);
+
+/**
+ * @generated from message penstock.v1.GetPreferencesResponse
+ */
+export type GetPreferencesResponse = Message<"penstock.v1.GetPreferencesResponse"> & {
+  /**
+   * @generated from field: penstock.v1.Preferences preferences = 1;
+   */
+  preferences?: Preferences | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.GetPreferencesResponse.
+ * Use `create(GetPreferencesResponseSchema)` to create a new message.
+ */
+export const GetPreferencesResponseSchema: GenMessage<GetPreferencesResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 37);
+
+/**
+ * Preferences are what one person keeps on the server, on every device.
+ *
+ * @generated from message penstock.v1.Preferences
+ */
+export type Preferences = Message<"penstock.v1.Preferences"> & {
+  /**
+   * Application ids in the order in which they were added, at most 200.
+   *
+   * @generated from field: repeated string favourites = 1;
+   */
+  favourites: string[];
+
+  /**
+   * By name, at most 50.
+   *
+   * @generated from field: repeated penstock.v1.SavedView views = 2;
+   */
+  views: SavedView[];
+};
+
+/**
+ * Describes the message penstock.v1.Preferences.
+ * Use `create(PreferencesSchema)` to create a new message.
+ */
+export const PreferencesSchema: GenMessage<Preferences> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 38);
+
+/**
+ * SavedView is a view under a name.
+ *
+ * @generated from message penstock.v1.SavedView
+ */
+export type SavedView = Message<"penstock.v1.SavedView"> & {
+  /**
+   * At most 80 characters.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Path and query of the page, beginning with "/", at most 2,000 characters.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message penstock.v1.SavedView.
+ * Use `create(SavedViewSchema)` to create a new message.
+ */
+export const SavedViewSchema: GenMessage<SavedView> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 39);
+
+/**
+ * @generated from message penstock.v1.SetFavouriteRequest
+ */
+export type SetFavouriteRequest = Message<"penstock.v1.SetFavouriteRequest"> & {
+  /**
+   * @generated from field: string application_id = 1;
+   */
+  applicationId: string;
+
+  /**
+   * @generated from field: bool favourite = 2;
+   */
+  favourite: boolean;
+};
+
+/**
+ * Describes the message penstock.v1.SetFavouriteRequest.
+ * Use `create(SetFavouriteRequestSchema)` to create a new message.
+ */
+export const SetFavouriteRequestSchema: GenMessage<SetFavouriteRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 40);
+
+/**
+ * @generated from message penstock.v1.SetFavouriteResponse
+ */
+export type SetFavouriteResponse = Message<"penstock.v1.SetFavouriteResponse"> & {
+  /**
+   * @generated from field: penstock.v1.Preferences preferences = 1;
+   */
+  preferences?: Preferences | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.SetFavouriteResponse.
+ * Use `create(SetFavouriteResponseSchema)` to create a new message.
+ */
+export const SetFavouriteResponseSchema: GenMessage<SetFavouriteResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 41);
+
+/**
+ * @generated from message penstock.v1.SaveViewRequest
+ */
+export type SaveViewRequest = Message<"penstock.v1.SaveViewRequest"> & {
+  /**
+   * @generated from field: penstock.v1.SavedView view = 1;
+   */
+  view?: SavedView | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.SaveViewRequest.
+ * Use `create(SaveViewRequestSchema)` to create a new message.
+ */
+export const SaveViewRequestSchema: GenMessage<SaveViewRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 42);
+
+/**
+ * @generated from message penstock.v1.SaveViewResponse
+ */
+export type SaveViewResponse = Message<"penstock.v1.SaveViewResponse"> & {
+  /**
+   * @generated from field: penstock.v1.Preferences preferences = 1;
+   */
+  preferences?: Preferences | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.SaveViewResponse.
+ * Use `create(SaveViewResponseSchema)` to create a new message.
+ */
+export const SaveViewResponseSchema: GenMessage<SaveViewResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 43);
+
+/**
+ * @generated from message penstock.v1.DeleteViewRequest
+ */
+export type DeleteViewRequest = Message<"penstock.v1.DeleteViewRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message penstock.v1.DeleteViewRequest.
+ * Use `create(DeleteViewRequestSchema)` to create a new message.
+ */
+export const DeleteViewRequestSchema: GenMessage<DeleteViewRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 44);
+
+/**
+ * @generated from message penstock.v1.DeleteViewResponse
+ */
+export type DeleteViewResponse = Message<"penstock.v1.DeleteViewResponse"> & {
+  /**
+   * @generated from field: penstock.v1.Preferences preferences = 1;
+   */
+  preferences?: Preferences | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.DeleteViewResponse.
+ * Use `create(DeleteViewResponseSchema)` to create a new message.
+ */
+export const DeleteViewResponseSchema: GenMessage<DeleteViewResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 45);
+
+/**
  * @generated from message penstock.v1.WatchRequest
  */
 export type WatchRequest = Message<"penstock.v1.WatchRequest"> & {
@@ -778,7 +1226,7 @@ export type WatchRequest = Message<"penstock.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 28);
+  messageDesc(file_penstock_v1_project, 46);
 
 /**
  * @generated from message penstock.v1.WatchResponse
@@ -807,7 +1255,7 @@ export type WatchResponse = Message<"penstock.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 29);
+  messageDesc(file_penstock_v1_project, 47);
 
 /**
  * Change names what changed; the client reads it again.
@@ -848,7 +1296,7 @@ export type Change = Message<"penstock.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 30);
+  messageDesc(file_penstock_v1_project, 48);
 
 /**
  * ProjectService is about who one is, the project and its agents.
@@ -966,6 +1414,76 @@ export const ProjectService: GenService<{
     methodKind: "unary";
     input: typeof CreateAPIKeyRequestSchema;
     output: typeof CreateAPIKeyResponseSchema;
+  },
+  /**
+   * ListAPIKeys lists the keys of the project, without the keys.
+   *
+   * @generated from rpc penstock.v1.ProjectService.ListAPIKeys
+   */
+  listAPIKeys: {
+    methodKind: "unary";
+    input: typeof ListAPIKeysRequestSchema;
+    output: typeof ListAPIKeysResponseSchema;
+  },
+  /**
+   * RevokeAPIKey makes a key useless at once.
+   *
+   * @generated from rpc penstock.v1.ProjectService.RevokeAPIKey
+   */
+  revokeAPIKey: {
+    methodKind: "unary";
+    input: typeof RevokeAPIKeyRequestSchema;
+    output: typeof RevokeAPIKeyResponseSchema;
+  },
+  /**
+   * Search finds applications, deployments and agents by a few letters.
+   *
+   * @generated from rpc penstock.v1.ProjectService.Search
+   */
+  search: {
+    methodKind: "unary";
+    input: typeof SearchRequestSchema;
+    output: typeof SearchResponseSchema;
+  },
+  /**
+   * GetPreferences reads the caller's favourites and saved views.
+   *
+   * @generated from rpc penstock.v1.ProjectService.GetPreferences
+   */
+  getPreferences: {
+    methodKind: "unary";
+    input: typeof GetPreferencesRequestSchema;
+    output: typeof GetPreferencesResponseSchema;
+  },
+  /**
+   * SetFavourite adds or removes an application of the caller's favourites.
+   *
+   * @generated from rpc penstock.v1.ProjectService.SetFavourite
+   */
+  setFavourite: {
+    methodKind: "unary";
+    input: typeof SetFavouriteRequestSchema;
+    output: typeof SetFavouriteResponseSchema;
+  },
+  /**
+   * SaveView keeps a view under a name, in place of an older one of that name.
+   *
+   * @generated from rpc penstock.v1.ProjectService.SaveView
+   */
+  saveView: {
+    methodKind: "unary";
+    input: typeof SaveViewRequestSchema;
+    output: typeof SaveViewResponseSchema;
+  },
+  /**
+   * DeleteView removes a saved view.
+   *
+   * @generated from rpc penstock.v1.ProjectService.DeleteView
+   */
+  deleteView: {
+    methodKind: "unary";
+    input: typeof DeleteViewRequestSchema;
+    output: typeof DeleteViewResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_penstock_v1_project, 0);
