@@ -110,11 +110,13 @@ var (
 	Discovered   = Collection{Name: "discovered", Index: []string{"agent_id", "repo_id"}}                                // key: agent/repo/path/file
 	Heads        = Collection{Name: "heads", Index: []string{"repo_id"}}                                                 // key: agent/repo/branch
 	Requests     = Collection{Name: "requests", Index: []string{"at"}}                                                   // key: principal/request id; body: the answer
+	Commands     = Collection{Name: "commands", Index: []string{"actor", "application_id", "deployment_id", "at"}}       // key: id, ordered by time
+	Questions    = Collection{Name: "questions", Index: []string{"application_id", "open", "at"}}                        // key: id, ordered by time; open: the agent's id until there is an answer
 )
 
 // Collections lists all of them, for migrations and for the suite.
 func Collections() []Collection {
-	return []Collection{Projects, Credentials, Deployments, Applications, Agents, Sessions, Assignments, Journal, Claims, Triggers, Discovered, Heads, Requests}
+	return []Collection{Projects, Credentials, Deployments, Applications, Agents, Sessions, Assignments, Journal, Claims, Triggers, Discovered, Heads, Requests, Commands, Questions}
 }
 
 // Record is one row: a key, an opaque body (JSON by convention) and values for

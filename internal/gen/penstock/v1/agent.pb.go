@@ -971,7 +971,7 @@ func (x *JournalEntry) GetAttempt() int32 {
 type Question struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// observe, diff, plan.
+	// OBSERVE, DIFF, PLAN.
 	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	ApplicationId string `protobuf:"bytes,3,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
 	Commit        string `protobuf:"bytes,4,opt,name=commit,proto3" json:"commit,omitempty"`

@@ -493,7 +493,7 @@ export type Question = Message<"penstock.v1.Question"> & {
   id: string;
 
   /**
-   * observe, diff, plan.
+   * OBSERVE, DIFF, PLAN.
    *
    * @generated from field: string kind = 2;
    */
