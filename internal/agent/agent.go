@@ -28,11 +28,13 @@ type Agent struct {
 	streamKick  chan struct{} // open the stream of wake-ups anew
 	stopping    chan struct{} // closed when the process begins to stop
 	liveSlots   chan struct{} // bounds observations at the same time
+	askSlots    chan struct{} // bounds questions at the same time
 
 	mu      sync.Mutex
 	workers map[string]*worker       // by deployment
 	pollers map[string]*poller       // by repository
 	live    map[string]*liveReporter // by application
+	asked   map[string]bool          // questions at work
 }
 
 // Run works until the context ends. Then it takes nothing new, lets the step at

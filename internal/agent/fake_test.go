@@ -318,6 +318,8 @@ func (p *process) GetBlob(_ context.Context, session, digest string) ([]byte, er
 	return p.blobs[digest], p.enter("get blob", session)
 }
 
+func (p *process) AnswerQuestion(context.Context, string, client.QuestionAnswer) error { return nil }
+
 func (p *process) ReportLive(_ context.Context, session, _ string, o client.Observation) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

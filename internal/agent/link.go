@@ -45,6 +45,11 @@ type LiveLink interface {
 	ReportLive(ctx context.Context, session, application string, o client.Observation) error
 }
 
+// QuestionLink takes answers.
+type QuestionLink interface {
+	AnswerQuestion(ctx context.Context, session string, a client.QuestionAnswer) error
+}
+
 // Link is the whole connection to the control plane; *client.Link is one.
 type Link interface {
 	SessionLink
@@ -53,4 +58,5 @@ type Link interface {
 	RecordLink
 	BlobLink
 	LiveLink
+	QuestionLink
 }

@@ -39,6 +39,8 @@ const (
 	resendDriftEvery = time.Minute
 	// liveAtOnce is how many applications are observed at the same time.
 	liveAtOnce = 4
+	// askAtOnce is how many questions are answered at the same time.
+	askAtOnce = 2
 )
 
 // Repo is one repository as the agent reads it. A git mirror on disk with its
@@ -142,7 +144,7 @@ func New(opt Options) (*Agent, error) {
 		platforms: map[deploy.Kind]platform.Platform{}, repos: map[string]*repository{},
 		workers: map[string]*worker{}, pollers: map[string]*poller{}, live: map[string]*liveReporter{},
 		workKick: make(chan struct{}, 1), sessionKick: make(chan struct{}, 1), streamKick: make(chan struct{}, 1), stopping: make(chan struct{}),
-		liveSlots: make(chan struct{}, liveAtOnce),
+		liveSlots: make(chan struct{}, liveAtOnce), askSlots: make(chan struct{}, askAtOnce), asked: map[string]bool{},
 	}
 	a.met = newMetrics(opt.Metrics, a.gate.leaseAge)
 	for _, p := range opt.Platforms {

@@ -55,19 +55,24 @@ func (w *worker) plan(ctx context.Context, d deploy.Deployment) {
 }
 
 func (w *worker) planFailed(ctx context.Context, err error) {
-	why := deploy.Why(deploy.ReasonPlanFailed, "detail", w.detail(err))
-	var re reasonError
-	var files spec.Errors
-	switch {
-	case errors.As(err, &re):
-		why = re.why
-	case errors.As(err, &files):
-		why = deploy.Why(deploy.ReasonInvalidConfig, "detail", clip(w.a.masks.Replace(files.Error()), maxDetail))
-	}
+	why := w.a.whyNoPlan(err)
 	w.log.Error("no plan could be made", "reason", why.String())
 	if err := w.report(ctx, client.Report{PlanFailed: &why}); err != nil {
 		w.log.Error("the failed plan could not be told", "error", err)
 	}
+}
+
+// whyNoPlan is the reason, for people, of an error of planning. Secrets are masked.
+func (a *Agent) whyNoPlan(err error) deploy.Reason {
+	var re reasonError
+	var files spec.Errors
+	switch {
+	case errors.As(err, &re):
+		return re.why
+	case errors.As(err, &files):
+		return deploy.Why(deploy.ReasonInvalidConfig, "detail", clip(a.masks.Replace(files.Error()), maxDetail))
+	}
+	return deploy.Why(deploy.ReasonPlanFailed, "detail", clip(a.masks.Replace(err.Error()), maxDetail))
 }
 
 // draft is a plan in the making.

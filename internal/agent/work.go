@@ -113,11 +113,7 @@ func (a *Agent) reconcile(ctx, workCtx context.Context, w fetched, readers, work
 	}
 	a.reconcilePollers(ctx, w.Repositories, readers)
 	a.reconcileLive(ctx, w.Applications, readers)
-	for _, q := range w.Questions {
-		if r := a.live[q.ApplicationID]; r != nil && q.Kind == "observe" {
-			kick(r.now)
-		}
-	}
+	a.reconcileQuestions(ctx, w.Questions, readers)
 }
 
 // assign gives a deployment to its worker. Another epoch gets another worker,

@@ -38,6 +38,7 @@ type Config struct {
 type Client struct {
 	Applications penstockv1connect.ApplicationServiceClient
 	Deployments  penstockv1connect.DeploymentServiceClient
+	Decisions    penstockv1connect.DecisionServiceClient
 	Projects     penstockv1connect.ProjectServiceClient
 	Watches      penstockv1connect.WatchServiceClient
 
@@ -59,6 +60,7 @@ func New(c Config) *Client {
 	return &Client{
 		Applications: penstockv1connect.NewApplicationServiceClient(hc, c.Server, opts),
 		Deployments:  penstockv1connect.NewDeploymentServiceClient(hc, c.Server, opts),
+		Decisions:    penstockv1connect.NewDecisionServiceClient(hc, c.Server, opts),
 		Projects:     penstockv1connect.NewProjectServiceClient(hc, c.Server, opts),
 		Watches:      penstockv1connect.NewWatchServiceClient(hc, c.Server, opts),
 		server:       c.Server,

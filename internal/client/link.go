@@ -182,8 +182,31 @@ type Assignment struct {
 
 // Question asks something that never writes.
 type Question struct {
-	ID, Kind, ApplicationID, Commit string
-	Deadline                        time.Time
+	ID            string
+	Kind          deploy.QuestionKind
+	ApplicationID string
+	Commit        string // full hash
+	Strategy      deploy.Strategy
+	Application   deploy.Application
+	Deadline      time.Time     // on the server's clock
+	Limit         time.Duration // time that was left when the work was fetched
+}
+
+// QuestionAnswer answers a question: Digest names the blob with the answer, or
+// Reason says why there is none.
+type QuestionAnswer struct {
+	QuestionID, Digest, LiveDigest string
+	Reason                         deploy.Reason
+}
+
+// AnswerQuestion answers a question. The first answer holds.
+func (l *Link) AnswerQuestion(ctx context.Context, session string, a QuestionAnswer) error {
+	m := &penstockv1.AnswerQuestionRequest{SessionId: session, QuestionId: a.QuestionID, Digest: a.Digest, LiveDigest: a.LiveDigest}
+	if !a.Reason.IsZero() {
+		m.Reason = toJSON(a.Reason)
+	}
+	_, err := l.rpc.AnswerQuestion(ctx, connect.NewRequest(m))
+	return linkError("answer question", err)
 }
 
 // RepositoryWork is a repository that the process polls.
@@ -222,7 +245,16 @@ func workFromWire(m *penstockv1.GetWorkResponse) (w Work, err error) {
 		w.Assignments = append(w.Assignments, one)
 	}
 	for _, q := range m.Questions {
-		w.Questions = append(w.Questions, Question{ID: q.Id, Kind: q.Kind, ApplicationID: q.ApplicationId, Commit: q.Commit, Deadline: wire.TimeFromWire(q.Deadline)})
+		one := Question{
+			ID: q.Id, Kind: deploy.QuestionKind(q.Kind), ApplicationID: q.ApplicationId, Commit: q.Commit,
+			Strategy: deploy.Strategy(q.Strategy), Deadline: wire.TimeFromWire(q.Deadline), Limit: span(q.Limit),
+		}
+		if q.Application != "" {
+			if one.Application, err = fromJSON[deploy.Application]("application of question "+q.Id, q.Application); err != nil {
+				return w, err
+			}
+		}
+		w.Questions = append(w.Questions, one)
 	}
 	for _, r := range m.Repositories {
 		one := RepositoryWork{RepoID: r.RepoId, Branch: r.Branch, Head: r.Head}

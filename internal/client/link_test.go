@@ -63,7 +63,7 @@ func (s *service) GetWork(_ context.Context, r *connect.Request[penstockv1.GetWo
 			DeploymentId: "d", Epoch: 3, Deployment: text(s.t, dep), Application: text(s.t, app), WriteAfter: durationpb.New(4 * time.Second),
 			Journal: []*penstockv1.JournalEntry{{Key: "k", Value: `{"x":1}`, Stage: "s0", Attempt: 1}},
 		}},
-		Questions:    []*penstockv1.Question{{Id: "q", Kind: "observe", ApplicationId: "a"}},
+		Questions:    []*penstockv1.Question{{Id: "q", Kind: "OBSERVE", ApplicationId: "a"}},
 		Repositories: []*penstockv1.RepositoryWork{{RepoId: "r", Branch: "main", Head: "c1", Applications: []string{text(s.t, app)}}},
 	})
 }
@@ -145,7 +145,7 @@ func TestValuesSurviveTheLink(t *testing.T) {
 			Epoch: 3, Deployment: dep, Application: app, WriteAfter: 4 * time.Second,
 			Journal: []deploy.JournalEntry{{Key: "k", Value: json.RawMessage(`{"x":1}`), Stage: "s0", Attempt: 1}},
 		}},
-		Questions:    []client.Question{{ID: "q", Kind: "observe", ApplicationID: "a"}},
+		Questions:    []client.Question{{ID: "q", Kind: "OBSERVE", ApplicationID: "a"}},
 		Repositories: []client.RepositoryWork{{RepoID: "r", Branch: "main", Head: "c1", Applications: []deploy.Application{app}}},
 	}
 	if diff := cmp.Diff(wantWork, work); err != nil || diff != "" {

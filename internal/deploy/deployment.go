@@ -33,7 +33,9 @@ type Deployment struct {
 	RollbackAt   time.Time `json:"rollbackAt,omitzero"`
 	FinishedAt   time.Time `json:"finishedAt,omitzero"`
 	PlanDeadline time.Time `json:"planDeadline,omitzero"`
-	Deadline     time.Time `json:"deadline,omitzero"` // of the pipeline, later of the way back
+	// PickUpDeadline is when what a person asked for fails unless a live agent has it.
+	PickUpDeadline time.Time `json:"pickUpDeadline,omitzero"`
+	Deadline       time.Time `json:"deadline,omitzero"` // of the pipeline, later of the way back
 
 	// LiveDigest is the live state that was read back behind the last write.
 	LiveDigest string `json:"liveDigest,omitempty"`
@@ -64,8 +66,10 @@ type Stage struct {
 
 // Approval is one person's answer to a WAIT_APPROVAL.
 type Approval struct {
-	By   string    `json:"by"`
-	Note string    `json:"note,omitempty"`
+	By   string `json:"by"`
+	Note string `json:"note,omitempty"`
+	// Seen is the digest of the changes that were on the person's screen.
+	Seen string    `json:"seen,omitempty"`
 	At   time.Time `json:"at"`
 }
 

@@ -101,6 +101,8 @@ type TriggeredData struct {
 // to be planned until the deadline.
 type AdmittedData struct {
 	PlanDeadline time.Time `json:"planDeadline"`
+	// PickUpDeadline is set where a person waits: without a live agent at this instant the deployment fails.
+	PickUpDeadline time.Time `json:"pickUpDeadline,omitzero"`
 }
 
 // AssignedData is the data of EvAssigned.
@@ -147,6 +149,7 @@ type ApprovedData struct {
 	Stage string `json:"stage"`
 	By    string `json:"by"`
 	Note  string `json:"note,omitempty"`
+	Seen  string `json:"seen,omitempty"` // digest of the changes on the person's screen
 }
 
 // CancelData is the data of EvCancelRequested.

@@ -83,4 +83,13 @@ const (
 	ReasonDisabled          = "APPLICATION_DISABLED"  // args: none
 	ReasonInvalidConfig     = "INVALID_CONFIGURATION" // args: detail
 	ReasonCommitNotTouching = "NOT_TOUCHED"           // the commit does not touch the application
+	ReasonRollBackTo        = "ROLL_BACK_TO"          // a person went back to an earlier deployment; args: by, deployment, commit, note
+	ReasonNotPickedUp       = "NOT_PICKED_UP"         // no live agent took what a person asked for; args: limit
+	ReasonAgentLost         = "AGENT_LOST"            // nobody carries the deployment on; args: since
+	ReasonQueued            = "QUEUED"                // waits for its turn; args: ahead (the deployment that runs)
+	ReasonNoAgent           = "NO_AGENT"              // a question: no agent of the application is connected
+	ReasonNoAnswer          = "NO_ANSWER"             // a question: no answer in time; args: limit
+	ReasonNoCommit          = "NO_COMMIT"             // a question: no commit is known yet; args: repository
+	ReasonTooManyQuestions  = "TOO_MANY_QUESTIONS"    // a question: as many are open as may be; args: limit
+	ReasonAnswerTooLarge    = "ANSWER_TOO_LARGE"      // a question: args: size, limit
 )

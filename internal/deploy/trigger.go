@@ -28,6 +28,9 @@ type Trigger struct {
 	Strategy Strategy    `json:"strategy,omitempty"`
 	Why      Reason      `json:"why,omitzero"`
 	RetryOf  string      `json:"retryOf,omitempty"` // deployment that a person asked to try again
+	// RollBackTo is the earlier deployment whose commit a person goes back to.
+	RollBackTo string `json:"rollBackTo,omitempty"`
+	Note       string `json:"note,omitempty"` // what the person wrote
 }
 
 // TriggerKey is the idempotency key of a trigger: an application never gets

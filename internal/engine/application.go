@@ -177,12 +177,33 @@ func decideEnded(a deploy.Application, d deploy.Deployment, now time.Time) ([]de
 			DeploymentID: d.ID, Commit: d.Trigger.Commit, DesiredDigest: d.Plan.DesiredDigest,
 			LiveDigest: live, Versions: d.Plan.Versions, At: d.FinishedAt,
 		}
+		data.Hold = holdBehind(a, d)
 	case (d.End == deploy.EndSnapshot || d.End == deploy.EndNeedsAttention) && d.Plan != nil:
 		data.Hold = &deploy.Hold{
 			DeploymentID: d.ID, Commit: d.Trigger.Commit, DesiredDigest: d.Plan.DesiredDigest, Reason: d.Failed, At: d.FinishedAt,
 		}
 	}
 	return []deploy.Event{deploy.NewEvent(deploy.EvAppEnded, now, d.Reason, data)}, nil
+}
+
+// holdBehind is the hold that a person sets by going back to an earlier
+// deployment: git is ahead, and what it declares must not come back by itself.
+// That is the state which was good before, or the one that is held already.
+func holdBehind(a deploy.Application, d deploy.Deployment) *deploy.Hold {
+	if d.Trigger.RollBackTo == "" {
+		return nil
+	}
+	h := deploy.Hold{DeploymentID: d.ID, Reason: d.Trigger.Why, At: d.FinishedAt}
+	switch {
+	case a.Hold != nil:
+		h.Commit, h.DesiredDigest = a.Hold.Commit, a.Hold.DesiredDigest
+	case a.LastGood != nil:
+		h.Commit, h.DesiredDigest = a.LastGood.Commit, a.LastGood.DesiredDigest
+	}
+	if h.DesiredDigest == "" || h.DesiredDigest == d.Plan.DesiredDigest {
+		return nil
+	}
+	return &h
 }
 
 func queued(a deploy.Application, id string) bool {

@@ -70,7 +70,7 @@ func applyTriggered(d *deploy.Deployment, e deploy.Event, t deploy.TriggeredData
 }
 
 func applyAdmitted(d *deploy.Deployment, e deploy.Event, a deploy.AdmittedData) {
-	d.AdmittedAt, d.PlanDeadline = e.At, a.PlanDeadline
+	d.AdmittedAt, d.PlanDeadline, d.PickUpDeadline = e.At, a.PlanDeadline, a.PickUpDeadline
 }
 
 func applyAssigned(d *deploy.Deployment, _ deploy.Event, a deploy.AssignedData) {
@@ -127,7 +127,7 @@ func applyApproved(d *deploy.Deployment, e deploy.Event, a deploy.ApprovedData) 
 		return
 	}
 	given := append([]deploy.Approval(nil), d.Stages[i].Given...)
-	d.Stages[i].Given = append(given, deploy.Approval{By: a.By, Note: a.Note, At: e.At})
+	d.Stages[i].Given = append(given, deploy.Approval{By: a.By, Note: a.Note, Seen: a.Seen, At: e.At})
 }
 
 func applyCancel(d *deploy.Deployment, e deploy.Event, c deploy.CancelData) {

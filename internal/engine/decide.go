@@ -102,7 +102,11 @@ func (w *draft) admit(in Admit) error {
 	if w.d.Status != deploy.StatusPending || !w.d.AdmittedAt.IsZero() {
 		return w.wrongState("admitted")
 	}
-	w.emit(deploy.EvAdmitted, deploy.Reason{}, deploy.AdmittedData{PlanDeadline: in.PlanDeadline.UTC()})
+	data := deploy.AdmittedData{PlanDeadline: in.PlanDeadline.UTC()}
+	if !in.PickUpDeadline.IsZero() {
+		data.PickUpDeadline = in.PickUpDeadline.UTC()
+	}
+	w.emit(deploy.EvAdmitted, deploy.Reason{}, data)
 	return nil
 }
 
@@ -217,7 +221,10 @@ func (w *draft) approve(in Approve) error {
 	if err := mayApprove(s, in.By); err != nil {
 		return err
 	}
-	w.emit(deploy.EvApproved, deploy.Reason{}, deploy.ApprovedData{Stage: in.Stage, By: in.By, Note: in.Note})
+	if in.Seen != "" && (w.d.Plan == nil || w.d.Plan.ChangesBlob != in.Seen) {
+		return deploy.Refuse(deploy.RefusedStaleView, w.d.ID, "the changes that were looked at are not those of this deployment: look again, then decide")
+	}
+	w.emit(deploy.EvApproved, deploy.Reason{}, deploy.ApprovedData{Stage: in.Stage, By: in.By, Note: in.Note, Seen: in.Seen})
 	if len(w.d.Stages[i].Given) >= max(1, s.Approvals) {
 		w.endStage(i, deploy.StageSuccess, deploy.Why(deploy.ReasonApproved, "by", names(w.d.Stages[i].Given), "note", in.Note))
 		w.advance()

@@ -36,7 +36,7 @@ func Due(d deploy.Deployment) Task {
 	}
 	if d.Status == deploy.StatusPending {
 		if !d.AdmittedAt.IsZero() {
-			t.Work, t.At = DuePlan, d.PlanDeadline
+			t.Work, t.At = DuePlan, earliest(d.PlanDeadline, d.PickUpDeadline)
 		}
 		return t
 	}
@@ -81,6 +81,12 @@ func (w *draft) tick(in Tick) {
 			return
 		}
 		switch {
+		case w.d.Status == deploy.StatusPending && w.d.PlanDeadline.After(w.now):
+			if !in.Watched { // a person waits, and nobody is there
+				limit := w.d.PickUpDeadline.Sub(w.d.AdmittedAt)
+				w.finish(deploy.StatusFailure, deploy.EndNone, deploy.Why(deploy.ReasonNotPickedUp, "limit", limit.String()))
+			}
+			return
 		case w.d.Status == deploy.StatusPending:
 			w.finish(deploy.StatusFailure, deploy.EndNone, deploy.Why(deploy.ReasonPlanFailed, "detail", "no plan was made in time"))
 			return

@@ -31,7 +31,11 @@ type Trigger struct {
 }
 
 // Admit takes the deployment out of the queue: it is to be planned until the deadline.
-type Admit struct{ PlanDeadline time.Time }
+type Admit struct {
+	PlanDeadline time.Time
+	// PickUpDeadline, unless zero, is when a deployment that no live agent has fails.
+	PickUpDeadline time.Time
+}
 
 // Assign gives the deployment to an agent process under a new epoch.
 type Assign struct {
@@ -78,8 +82,9 @@ type Breach struct {
 // deployment: a WAIT that nobody looked at does not count as passed.
 type Tick struct{ Watched bool }
 
-// Approve is one person's approval.
-type Approve struct{ Stage, By, Note string }
+// Approve is one person's approval. Seen is the digest of the changes that the
+// person looked at, "" when the client did not say.
+type Approve struct{ Stage, By, Note, Seen string }
 
 // Reject is one person's refusal: the deployment goes back.
 type Reject struct{ Stage, By, Note string }

@@ -17,6 +17,7 @@ type assignment struct {
 	SessionID    string    `json:"sessionId,omitempty"` // "" while no live process is there
 	Epoch        int64     `json:"epoch"`
 	WriteAfter   time.Time `json:"writeAfter,omitzero"` // an earlier holder may be at work until then
+	LostAt       time.Time `json:"lostAt,omitzero"`     // since when no live process is there
 }
 
 func (b *book) keepAssignment(a assignment) error {
@@ -49,9 +50,12 @@ func (b *book) assign(d deploy.Deployment) (deploy.Deployment, error) {
 		return d, err
 	}
 	if !ok || d.Parked != "" {
+		if a.LostAt.IsZero() {
+			a.LostAt = b.now
+		}
 		return d, b.keepAssignment(a)
 	}
-	a.SessionID, a.Epoch = to.ID, d.Epoch+1
+	a.SessionID, a.Epoch, a.LostAt = to.ID, d.Epoch+1, time.Time{}
 	if err := b.keepAssignment(a); err != nil {
 		return d, err
 	}

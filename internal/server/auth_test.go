@@ -22,6 +22,7 @@ func procedures() []string {
 	for _, f := range []protoreflect.FileDescriptor{
 		penstockv1.File_penstock_v1_agent_proto, penstockv1.File_penstock_v1_application_proto,
 		penstockv1.File_penstock_v1_deployment_proto, penstockv1.File_penstock_v1_project_proto,
+		penstockv1.File_penstock_v1_decision_proto,
 	} {
 		for i := range f.Services().Len() {
 			s := f.Services().Get(i)
@@ -56,10 +57,11 @@ func TestRolesReachWhatTheirRightsSay(t *testing.T) {
 		policy.RoleViewer: {}, policy.RoleOperator: {}, policy.RoleAdmin: {}, policy.RoleAgent: {},
 	}
 	edits := map[string]bool{"SyncApplication": true, "CancelDeployment": true, "ApproveStage": true, "RejectStage": true, "SkipStage": true, "RetryDeployment": true}
+	edits["RollBackTo"] = true
 	for _, p := range procedures() {
 		name := p[strings.LastIndexByte(p, '/')+1:]
 		link := strings.Contains(p, ".AgentService/")
-		reads := strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Read") || name == "WhoAmI" || name == "Watch" || name == "Logout"
+		reads := strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Read") || name == "WhoAmI" || name == "Watch" || name == "Logout" || name == "Ask"
 		allowed[policy.RoleViewer][p] = !link && reads
 		allowed[policy.RoleOperator][p] = !link && (reads || edits[name])
 		allowed[policy.RoleAdmin][p] = !link

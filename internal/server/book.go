@@ -233,7 +233,11 @@ func (b *book) admitNext(a deploy.Application) error {
 	if !d.AdmittedAt.IsZero() {
 		return nil
 	}
-	if d, err = b.decide(d, engine.Admit{PlanDeadline: b.now.Add(planLimit)}); err != nil {
+	admit := engine.Admit{PlanDeadline: b.now.Add(planLimit)}
+	if d.Trigger.Kind == deploy.OnCommand {
+		admit.PickUpDeadline = b.now.Add(pickUpLimit)
+	}
+	if d, err = b.decide(d, admit); err != nil {
 		return err
 	}
 	_, err = b.assign(d)

@@ -41,6 +41,7 @@ func (s *Server) routes() http.Handler {
 	api := http.NewServeMux()
 	api.Handle(penstockv1connect.NewApplicationServiceHandler(s, opts...))
 	api.Handle(penstockv1connect.NewDeploymentServiceHandler(s, opts...))
+	api.Handle(penstockv1connect.NewDecisionServiceHandler(s, opts...))
 	api.Handle(penstockv1connect.NewProjectServiceHandler(s, opts...))
 	api.Handle(penstockv1connect.NewWatchServiceHandler(s, opts...))
 	api.Handle(penstockv1connect.NewAgentServiceHandler(s, opts...))
@@ -48,7 +49,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	csrf := http.NewCrossOriginProtection()
 	for _, svc := range []string{
-		penstockv1connect.ApplicationServiceName, penstockv1connect.DeploymentServiceName, penstockv1connect.ProjectServiceName,
+		penstockv1connect.ApplicationServiceName, penstockv1connect.DeploymentServiceName, penstockv1connect.DecisionServiceName, penstockv1connect.ProjectServiceName,
 		penstockv1connect.WatchServiceName, penstockv1connect.AgentServiceName,
 	} {
 		mux.Handle("/"+svc+"/", csrf.Handler(api))

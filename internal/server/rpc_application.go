@@ -184,6 +184,9 @@ func (s *Server) DeleteApplication(ctx context.Context, req *connect.Request[pen
 }
 
 func (s *Server) changeApplication(ctx context.Context, requestID, id string, in engine.AppInput) (deploy.Application, error) {
+	if requestID == "" {
+		requestID = s.opt.NewID()
+	}
 	var a deploy.Application
 	err := s.update(ctx, userEntry(ctx, requestID), func(b *book) error {
 		_, err := b.once(requestID, fmt.Sprintf("%T %s", in, id), func() (string, error) {
@@ -192,6 +195,9 @@ func (s *Server) changeApplication(ctx context.Context, requestID, id string, in
 				return "", err
 			}
 			if a, err = b.decideApp(a, in); err != nil {
+				return "", err
+			}
+			if err := b.noteCommand(command{Kind: appCommand(in), App: a.Ref}); err != nil {
 				return "", err
 			}
 			return a.ID, b.wakeAgent(a.AgentID)
@@ -219,7 +225,11 @@ func (s *Server) SyncApplication(ctx context.Context, req *connect.Request[penst
 	default:
 		return nil, deploy.Errorf(deploy.CodeInvalid, "strategy %q is not AUTO, QUICK_SYNC or PIPELINE", m.Strategy)
 	}
-	id, err := s.deployByCommand(ctx, m.RequestId, "SyncApplication "+m.ApplicationId+" "+string(strategy), m.ApplicationId, func(b *book, a deploy.Application) (deploy.Trigger, error) {
+	text, err := note(m.Note)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.deployByCommand(ctx, wish{commandSync, m.RequestId, string(strategy), m.ApplicationId, text}, func(b *book, a deploy.Application) (deploy.Trigger, error) {
 		if a.Head.Hash == "" {
 			return deploy.Trigger{}, deploy.Refuse(deploy.RefusedState, a.ID, "no agent has read the branch of this application yet; is an agent with repository %s online?", a.RepoID)
 		}
@@ -234,15 +244,18 @@ func (s *Server) SyncApplication(ctx context.Context, req *connect.Request[penst
 // maxQueue bounds what people can put behind a running deployment.
 const maxQueue = 20
 
+// wish is a person's wish for a deployment: of is what the kind is about.
+type wish struct{ kind, requestID, of, app, note string }
+
 // deployByCommand starts the deployment that a person asked for.
-func (s *Server) deployByCommand(ctx context.Context, requestID, what, app string, make func(*book, deploy.Application) (deploy.Trigger, error)) (string, error) {
-	if requestID == "" {
-		requestID = s.opt.NewID()
+func (s *Server) deployByCommand(ctx context.Context, w wish, make func(*book, deploy.Application) (deploy.Trigger, error)) (string, error) {
+	if w.requestID == "" {
+		w.requestID = s.opt.NewID()
 	}
 	var id string
-	err := s.update(ctx, userEntry(ctx, requestID), func(b *book) (err error) {
-		id, err = b.once(requestID, what, func() (string, error) {
-			a, err := b.findApplication(app)
+	err := s.update(ctx, userEntry(ctx, w.requestID), func(b *book) (err error) {
+		id, err = b.once(w.requestID, w.kind+" "+w.app+" "+w.of, func() (string, error) {
+			a, err := b.findApplication(w.app)
 			if err != nil {
 				return "", err
 			}
@@ -253,9 +266,16 @@ func (s *Server) deployByCommand(ctx context.Context, requestID, what, app strin
 			if err != nil {
 				return "", err
 			}
-			t.Kind, t.By, t.Key = deploy.OnCommand, who(ctx).Owner, deploy.TriggerKey(deploy.OnCommand, a.ID, b.actor+"/"+requestID)
-			t.Why = deploy.Why(deploy.ReasonUserCommand, "by", t.By)
-			return b.trigger(a, t)
+			t.Kind, t.By, t.Key = deploy.OnCommand, who(ctx).Owner, deploy.TriggerKey(deploy.OnCommand, a.ID, b.actor+"/"+w.requestID)
+			t.Note = w.note
+			if t.Why.IsZero() {
+				t.Why = deploy.Why(deploy.ReasonUserCommand, "by", t.By, "note", w.note)
+			}
+			id, err := b.trigger(a, t)
+			if err != nil {
+				return "", err
+			}
+			return id, b.noteCommand(command{Kind: w.kind, App: a.Ref, DeploymentID: id, Note: w.note})
 		})
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -107,6 +108,9 @@ func (s *Server) ListEvents(ctx context.Context, req *connect.Request[penstockv1
 
 // command runs a person's decision on a deployment once.
 func (s *Server) command(ctx context.Context, requestID, id string, seen int64, in engine.Input) (*penstockv1.Deployment, error) {
+	if requestID == "" {
+		requestID = s.opt.NewID()
+	}
 	var d deploy.Deployment
 	err := s.update(ctx, userEntry(ctx, requestID), func(b *book) error {
 		_, err := b.once(requestID, fmt.Sprintf("%T %s", in, id), func() (string, error) {
@@ -117,8 +121,10 @@ func (s *Server) command(ctx context.Context, requestID, id string, seen int64, 
 			if seen != 0 && seen != d.Seq {
 				return "", deploy.Refuse(deploy.RefusedStaleView, id, "the deployment has moved on since the page was read: look again, then decide")
 			}
-			_, err = b.decide(d, in)
-			return id, err
+			if _, err = b.decide(d, in); err != nil {
+				return "", err
+			}
+			return id, b.noteCommand(decisionCommand(d, in))
 		})
 		if err != nil {
 			return err
@@ -168,7 +174,7 @@ func (s *Server) ApproveStage(ctx context.Context, req *connect.Request[penstock
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Approve{Stage: m.StageId, By: who(ctx).Owner, Note: text})
+	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Approve{Stage: m.StageId, By: who(ctx).Owner, Note: text, Seen: m.SeenDigest})
 	if err != nil {
 		return nil, err
 	}
@@ -207,8 +213,12 @@ func (s *Server) SkipStage(ctx context.Context, req *connect.Request[penstockv1.
 // commit, because a finished one never changes.
 func (s *Server) RetryDeployment(ctx context.Context, req *connect.Request[penstockv1.RetryDeploymentRequest]) (*connect.Response[penstockv1.RetryDeploymentResponse], error) {
 	m := req.Msg
+	text, err := note(m.Note)
+	if err != nil {
+		return nil, err
+	}
 	var app string
-	err := s.view(ctx, who(ctx).Project, func(b *book) error {
+	err = s.view(ctx, who(ctx).Project, func(b *book) error {
 		d, err := b.deployment(m.DeploymentId)
 		if err == nil && !d.Status.Terminal() {
 			err = deploy.Refuse(deploy.RefusedState, d.ID, "the deployment is %s; only a finished one can be tried again", d.Status)
@@ -219,15 +229,50 @@ func (s *Server) RetryDeployment(ctx context.Context, req *connect.Request[penst
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.deployByCommand(ctx, m.RequestId, "RetryDeployment "+m.DeploymentId, app, func(b *book, _ deploy.Application) (deploy.Trigger, error) {
+	id, err := s.deployByCommand(ctx, wish{commandRetry, m.RequestId, m.DeploymentId, app, text}, func(b *book, _ deploy.Application) (deploy.Trigger, error) {
 		d, err := b.deployment(m.DeploymentId)
 		t := d.Trigger
-		return deploy.Trigger{Commit: t.Commit, Branch: t.Branch, Strategy: t.Strategy, RetryOf: d.ID}, err
+		return deploy.Trigger{Commit: t.Commit, Branch: t.Branch, Strategy: t.Strategy, RetryOf: d.ID, RollBackTo: t.RollBackTo}, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&penstockv1.RetryDeploymentResponse{DeploymentId: id}), nil
+}
+
+// RollBackTo implements DeploymentService: a new deployment of the commit of an
+// earlier one that was good, through the same queue as any other.
+func (s *Server) RollBackTo(ctx context.Context, req *connect.Request[penstockv1.RollBackToRequest]) (*connect.Response[penstockv1.RollBackToResponse], error) {
+	m := req.Msg
+	text, err := note(strings.TrimSpace(m.Note))
+	if err != nil {
+		return nil, err
+	}
+	if text == "" {
+		return nil, &deploy.Error{Code: deploy.CodeInvalid, Object: m.DeploymentId, Message: "rolling back to an earlier deployment needs a note that says why"}
+	}
+	var app string
+	err = s.view(ctx, who(ctx).Project, func(b *book) error {
+		d, err := b.deployment(m.DeploymentId)
+		if err == nil && d.End != deploy.EndDeclared {
+			err = deploy.Refuse(deploy.RefusedState, d.ID, "the deployment is %s; only to one that succeeded can be rolled back", d.Display())
+		}
+		app = d.App.ID
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.deployByCommand(ctx, wish{commandRollBackTo, m.RequestId, m.DeploymentId, app, text}, func(b *book, _ deploy.Application) (deploy.Trigger, error) {
+		d, err := b.deployment(m.DeploymentId)
+		t := deploy.Trigger{Commit: d.Trigger.Commit, Branch: d.Trigger.Branch, Strategy: deploy.StrategyAuto, RollBackTo: d.ID}
+		t.Why = deploy.Why(deploy.ReasonRollBackTo, "by", who(ctx).Owner, "deployment", d.ID, "commit", t.Commit.Short(), "note", text)
+		return t, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&penstockv1.RollBackToResponse{DeploymentId: id}), nil
 }
 
 // logPiece is how much of a log one message carries.
@@ -275,7 +320,11 @@ func (s *Server) ReadStageLog(ctx context.Context, req *connect.Request[penstock
 // waitForChange waits until something changed, at most a while, so that a
 // missed wake-up only delays.
 func (s *Server) waitForChange(ctx context.Context, w *watcher) error {
-	t := time.NewTimer(10 * time.Second)
+	return s.waitAtMost(ctx, w, 10*time.Second)
+}
+
+func (s *Server) waitAtMost(ctx context.Context, w *watcher, limit time.Duration) error {
+	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -332,5 +381,5 @@ func (s *Server) GetChanges(ctx context.Context, req *connect.Request[penstockv1
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&penstockv1.GetChangesResponse{Text: c.Text, Json: string(c.Changes)}), nil
+	return connect.NewResponse(&penstockv1.GetChangesResponse{Text: c.Text, Json: string(c.Changes), Digest: d.Plan.ChangesBlob}), nil
 }

@@ -226,6 +226,9 @@ func (s *Server) GetWork(ctx context.Context, req *connect.Request[penstockv1.Ge
 		if err := b.workOfRepos(out, x, live); err != nil {
 			return err
 		}
+		if err := b.workOfQuestions(out, x, live); err != nil {
+			return err
+		}
 		return b.workOfDeployments(out, x)
 	})
 	if err != nil {

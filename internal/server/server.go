@@ -33,6 +33,9 @@ const (
 	leaseMargin = time.Second
 	// planLimit bounds the time from admission to a plan.
 	planLimit = 15 * time.Minute
+	// pickUpLimit is how long what a person asked for may be without a live
+	// agent before that is told as a failure.
+	pickUpLimit = 60 * time.Second
 )
 
 // Options are what a server needs. Store and Blobs are required.

@@ -154,7 +154,7 @@ func (b *book) voidSessions() error {
 		return err
 	}
 	for _, a := range held {
-		a.SessionID, a.WriteAfter = "", b.now.Add(b.s.opt.Lease+b.s.opt.Lease/3+leaseMargin)
+		a.SessionID, a.LostAt, a.WriteAfter = "", b.now, b.now.Add(b.s.opt.Lease+b.s.opt.Lease/3+leaseMargin)
 		if err := b.keepAssignment(a); err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (b *book) endSession(x session, graceful bool) error {
 		return err
 	}
 	for _, a := range held {
-		a.SessionID = ""
+		a.SessionID, a.LostAt = "", b.now
 		if writeAfter.After(a.WriteAfter) { // the holder before this one may still be at work
 			a.WriteAfter = writeAfter
 		}

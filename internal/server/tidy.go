@@ -15,12 +15,21 @@ const (
 	tidyBatch = 200
 	// requestLife is how long a repeated request gets its first answer.
 	requestLife = 24 * time.Hour
+	// commandLife is how long it is kept who asked for what; the events stay.
+	commandLife = 90 * 24 * time.Hour
 	// triggerLife is how long behind its end a deployment's cause is kept: a
 	// repeat of the same cause comes within minutes.
 	triggerLife = 7 * 24 * time.Hour
 	// credentialLife is how long an expired credential is kept.
 	credentialLife = 24 * time.Hour
 )
+
+// oldest is how long records of collections by time are kept.
+var oldest = map[string]time.Duration{
+	store.Requests.Name:  requestLife,
+	store.Questions.Name: questionLife,
+	store.Commands.Name:  commandLife,
+}
 
 // tidier removes, a bounded slice at a time, what no rule needs any more:
 // answers to old requests, causes of old deployments, expired credentials.
@@ -43,8 +52,10 @@ func (t *tidier) now(ctx context.Context) {
 	t.next = t.s.now().Add(tidyEvery)
 	t.s.limits.sweep(t.s.now())
 	err := t.s.eachProject(ctx, func(project string) error {
-		if err := t.requests(ctx, project); err != nil {
-			return err
+		for c, life := range oldest {
+			if err := t.older(ctx, project, c, life); err != nil {
+				return err
+			}
 		}
 		return t.walk(ctx, project, store.Triggers, t.oldTrigger)
 	})
@@ -56,16 +67,17 @@ func (t *tidier) now(ctx context.Context) {
 	}
 }
 
-// requests removes answers that nobody asks for again.
-func (t *tidier) requests(ctx context.Context, project string) error {
+// older removes the records of a collection that are past their life.
+func (t *tidier) older(ctx context.Context, project, name string, life time.Duration) error {
+	c := store.Collection{Name: name}
 	return t.s.opt.Store.Update(ctx, project, func(tx store.Tx) error {
-		q := store.Query{NotAfter: map[string]string{"at": store.Instant(t.s.now().Add(-requestLife))}, OrderBy: "at", Limit: tidyBatch}
-		recs, err := tx.List(store.Requests, q)
+		q := store.Query{NotAfter: map[string]string{"at": store.Instant(t.s.now().Add(-life))}, OrderBy: "at", Limit: tidyBatch}
+		recs, err := tx.List(c, q)
 		if err != nil {
 			return err
 		}
 		for _, r := range recs {
-			if err := tx.Delete(store.Requests, r.Key); err != nil {
+			if err := tx.Delete(c, r.Key); err != nil {
 				return err
 			}
 		}

@@ -112,21 +112,23 @@ var (
 		Name: "applications", Index: []string{"name", "agent_id", "repo_id", "kind", "provider", "sync", "health", "display", "enabled", "last_at", "text", "by_health", "by_sync", "by_display", "by_kind", "attention"},
 		Facets: []string{"kind", "provider", "agent_id", "sync", "health", "display", "enabled"}, Tagged: true,
 	}
-	Agents      = Collection{Name: "agents", Index: []string{"name"}}                        // key: id
-	Sessions    = Collection{Name: "sessions", Index: []string{"agent_id", "expires"}}       // key: session id
-	Assignments = Collection{Name: "assignments", Index: []string{"session_id", "agent_id"}} // key: deployment id, or application id for watching
-	Journal     = Collection{Name: "journal", Index: []string{"deployment_id"}}              // key: deployment id + "/" + journal key
-	Claims      = Collection{Name: "claims", Index: []string{"deployment_id"}}               // key: kind + "/" + key
-	Triggers    = Collection{Name: "triggers", Index: []string{"application_id"}}            // key: trigger key
-	Discovered  = Collection{Name: "discovered", Index: []string{"agent_id", "repo_id"}}     // key: agent/repo/path/file
-	Heads       = Collection{Name: "heads", Index: []string{"repo_id"}}                      // key: agent/repo/branch
-	Requests    = Collection{Name: "requests", Index: []string{"at"}}                        // key: principal/request id; body: the answer
-	Preferences = Collection{Name: "preferences"}                                            // key: principal
+	Agents      = Collection{Name: "agents", Index: []string{"name"}}                                             // key: id
+	Sessions    = Collection{Name: "sessions", Index: []string{"agent_id", "expires"}}                            // key: session id
+	Assignments = Collection{Name: "assignments", Index: []string{"session_id", "agent_id"}}                      // key: deployment id, or application id for watching
+	Journal     = Collection{Name: "journal", Index: []string{"deployment_id"}}                                   // key: deployment id + "/" + journal key
+	Claims      = Collection{Name: "claims", Index: []string{"deployment_id"}}                                    // key: kind + "/" + key
+	Triggers    = Collection{Name: "triggers", Index: []string{"application_id"}}                                 // key: trigger key
+	Discovered  = Collection{Name: "discovered", Index: []string{"agent_id", "repo_id"}}                          // key: agent/repo/path/file
+	Heads       = Collection{Name: "heads", Index: []string{"repo_id"}}                                           // key: agent/repo/branch
+	Requests    = Collection{Name: "requests", Index: []string{"at"}}                                             // key: principal/request id; body: the answer
+	Preferences = Collection{Name: "preferences"}                                                                 // key: principal
+	Commands    = Collection{Name: "commands", Index: []string{"actor", "application_id", "deployment_id", "at"}} // key: id, ordered by time
+	Questions   = Collection{Name: "questions", Index: []string{"application_id", "open", "at"}}                  // key: id, ordered by time; open: the agent's id until there is an answer
 )
 
 // Collections lists all of them, for migrations and for the suite.
 func Collections() []Collection {
-	return []Collection{Projects, Credentials, Deployments, Applications, Agents, Sessions, Assignments, Journal, Claims, Triggers, Discovered, Heads, Requests, Preferences}
+	return []Collection{Projects, Credentials, Deployments, Applications, Agents, Sessions, Assignments, Journal, Claims, Triggers, Discovered, Heads, Requests, Preferences, Commands, Questions}
 }
 
 // Record is one row: a key, an opaque body (JSON by convention) and values for

@@ -134,6 +134,7 @@ func Deployment(d deploy.Deployment) *penstockv1.Deployment {
 func trigger(t deploy.Trigger) *penstockv1.Trigger {
 	return &penstockv1.Trigger{
 		Kind: string(t.Kind), Commit: Commit(t.Commit), Branch: t.Branch, By: t.By, Strategy: string(t.Strategy), Why: Reason(t.Why), RetryOf: t.RetryOf,
+		RollbackTo: t.RollBackTo, Note: t.Note,
 	}
 }
 
@@ -164,9 +165,21 @@ func stage(s deploy.Stage) *penstockv1.Stage {
 		m.Steps = append(m.Steps, x.Name)
 	}
 	for _, g := range s.Given {
-		m.Given = append(m.Given, &penstockv1.Approval{By: g.By, Note: g.Note, At: Time(g.At)})
+		m.Given = append(m.Given, &penstockv1.Approval{By: g.By, Note: g.Note, SeenDigest: g.Seen, At: Time(g.At)})
 	}
 	return m
+}
+
+// Plan renders a plan that was not made a deployment, with its stages.
+func Plan(p deploy.Plan) (*penstockv1.Plan, []*penstockv1.Stage) {
+	var stages []*penstockv1.Stage
+	for _, s := range p.Stages {
+		stages = append(stages, stage(deploy.Stage{PlanStage: s, Status: deploy.StageNotStarted}))
+	}
+	for _, s := range p.Rollback {
+		stages = append(stages, stage(deploy.Stage{PlanStage: s, Status: deploy.StageNotStarted, Rollback: true}))
+	}
+	return plan(&p), stages
 }
 
 // Event renders one recorded fact.

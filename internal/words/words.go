@@ -104,7 +104,7 @@ func readable(v string) string {
 // sentences has those of internal/deploy; platforms and the agent have
 // catalogues of their own beside it.
 var sentences = map[string]string{
-	deploy.ReasonUserCommand:       "asked for[ by {by}]",
+	deploy.ReasonUserCommand:       "asked for[ by {by}][: {note}]",
 	deploy.ReasonCommit:            "the commit touches {path}",
 	deploy.ReasonDrift:             "somebody else changed what is live: {summary}",
 	deploy.ReasonNoPipeline:        "quick sync: the file has no pipeline",
@@ -138,5 +138,14 @@ var sentences = map[string]string{
 	deploy.ReasonInactiveStage:     "stage {stage} is not active in this version: {why}",
 	deploy.ReasonDisabled:          "the application is disabled",
 	deploy.ReasonInvalidConfig:     "the configuration cannot be used: {detail}",
+	deploy.ReasonRollBackTo:        "{by} rolled back to commit {commit}[ (deployment {deployment})][: {note}]",
+	deploy.ReasonNotPickedUp:       "no agent of the application picked it up within {limit}; nothing was written: start an agent, then ask again",
+	deploy.ReasonAgentLost:         "no agent has carried it on since {since}; traffic rests where it is, and the deployment goes on when an agent is back",
+	deploy.ReasonQueued:            "waits for its turn behind deployment {ahead}",
+	deploy.ReasonNoAgent:           "no agent of the application is connected: start one, then ask again",
+	deploy.ReasonNoAnswer:          "the agent did not answer within {limit}: ask again, or look at the agent's log",
+	deploy.ReasonNoCommit:          "no agent has read the branch yet; is an agent with repository {repository} online?",
+	deploy.ReasonTooManyQuestions:  "{limit} questions are open already: wait for their answers, then ask again",
+	deploy.ReasonAnswerTooLarge:    "the answer has {size} bytes, {limit} can be shown",
 	deploy.ReasonCommitNotTouching: "the commit does not touch the application[: {why}][ matches {path}]",
 }

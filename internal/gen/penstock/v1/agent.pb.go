@@ -971,11 +971,18 @@ func (x *JournalEntry) GetAttempt() int32 {
 type Question struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// observe, diff, plan.
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	ApplicationId string                 `protobuf:"bytes,3,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
-	Commit        string                 `protobuf:"bytes,4,opt,name=commit,proto3" json:"commit,omitempty"`
-	Deadline      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// OBSERVE, DIFF, PLAN.
+	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	ApplicationId string `protobuf:"bytes,3,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
+	Commit        string `protobuf:"bytes,4,opt,name=commit,proto3" json:"commit,omitempty"`
+	// On the server's clock; an agent goes by limit.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// AUTO, QUICK_SYNC or PIPELINE, of a plan.
+	Strategy string `protobuf:"bytes,6,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// JSON of deploy.Application.
+	Application string `protobuf:"bytes,7,opt,name=application,proto3" json:"application,omitempty"`
+	// Time that is left.
+	Limit         *durationpb.Duration `protobuf:"bytes,8,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1045,6 +1052,142 @@ func (x *Question) GetDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Question) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *Question) GetApplication() string {
+	if x != nil {
+		return x.Application
+	}
+	return ""
+}
+
+func (x *Question) GetLimit() *durationpb.Duration {
+	if x != nil {
+		return x.Limit
+	}
+	return nil
+}
+
+type AnswerQuestionRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	SessionId  string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	QuestionId string                 `protobuf:"bytes,2,opt,name=question_id,json=questionId,proto3" json:"question_id,omitempty"`
+	// Digest of a blob with the answer.
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// JSON of deploy.Reason: why there is no answer.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Digest of the live state that was looked at.
+	LiveDigest    string `protobuf:"bytes,5,opt,name=live_digest,json=liveDigest,proto3" json:"live_digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerQuestionRequest) Reset() {
+	*x = AnswerQuestionRequest{}
+	mi := &file_penstock_v1_agent_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerQuestionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerQuestionRequest) ProtoMessage() {}
+
+func (x *AnswerQuestionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_agent_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerQuestionRequest.ProtoReflect.Descriptor instead.
+func (*AnswerQuestionRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AnswerQuestionRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *AnswerQuestionRequest) GetQuestionId() string {
+	if x != nil {
+		return x.QuestionId
+	}
+	return ""
+}
+
+func (x *AnswerQuestionRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *AnswerQuestionRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AnswerQuestionRequest) GetLiveDigest() string {
+	if x != nil {
+		return x.LiveDigest
+	}
+	return ""
+}
+
+type AnswerQuestionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerQuestionResponse) Reset() {
+	*x = AnswerQuestionResponse{}
+	mi := &file_penstock_v1_agent_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerQuestionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerQuestionResponse) ProtoMessage() {}
+
+func (x *AnswerQuestionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_agent_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerQuestionResponse.ProtoReflect.Descriptor instead.
+func (*AnswerQuestionResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{17}
+}
+
 type ReportHeadRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	SessionId string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
@@ -1064,7 +1207,7 @@ type ReportHeadRequest struct {
 
 func (x *ReportHeadRequest) Reset() {
 	*x = ReportHeadRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[16]
+	mi := &file_penstock_v1_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1219,7 @@ func (x *ReportHeadRequest) String() string {
 func (*ReportHeadRequest) ProtoMessage() {}
 
 func (x *ReportHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[16]
+	mi := &file_penstock_v1_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1232,7 @@ func (x *ReportHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHeadRequest.ProtoReflect.Descriptor instead.
 func (*ReportHeadRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{16}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReportHeadRequest) GetSessionId() string {
@@ -1167,7 +1310,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[17]
+	mi := &file_penstock_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1322,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[17]
+	mi := &file_penstock_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1335,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{17}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Candidate) GetApplicationId() string {
@@ -1256,7 +1399,7 @@ type ReportHeadResponse struct {
 
 func (x *ReportHeadResponse) Reset() {
 	*x = ReportHeadResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[18]
+	mi := &file_penstock_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1411,7 @@ func (x *ReportHeadResponse) String() string {
 func (*ReportHeadResponse) ProtoMessage() {}
 
 func (x *ReportHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[18]
+	mi := &file_penstock_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1424,7 @@ func (x *ReportHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHeadResponse.ProtoReflect.Descriptor instead.
 func (*ReportHeadResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReportHeadResponse) GetMovementId() string {
@@ -1318,7 +1461,7 @@ type ReportFilesRequest struct {
 
 func (x *ReportFilesRequest) Reset() {
 	*x = ReportFilesRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[19]
+	mi := &file_penstock_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1473,7 @@ func (x *ReportFilesRequest) String() string {
 func (*ReportFilesRequest) ProtoMessage() {}
 
 func (x *ReportFilesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[19]
+	mi := &file_penstock_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1486,7 @@ func (x *ReportFilesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportFilesRequest.ProtoReflect.Descriptor instead.
 func (*ReportFilesRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReportFilesRequest) GetSessionId() string {
@@ -1391,7 +1534,7 @@ type ReportFilesResponse struct {
 
 func (x *ReportFilesResponse) Reset() {
 	*x = ReportFilesResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[20]
+	mi := &file_penstock_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1546,7 @@ func (x *ReportFilesResponse) String() string {
 func (*ReportFilesResponse) ProtoMessage() {}
 
 func (x *ReportFilesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[20]
+	mi := &file_penstock_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1559,7 @@ func (x *ReportFilesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportFilesResponse.ProtoReflect.Descriptor instead.
 func (*ReportFilesResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReportFilesResponse) GetRegistered() bool {
@@ -1446,7 +1589,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[21]
+	mi := &file_penstock_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1601,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[21]
+	mi := &file_penstock_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1614,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReportRequest) GetSessionId() string {
@@ -1584,7 +1727,7 @@ type PlanReport struct {
 
 func (x *PlanReport) Reset() {
 	*x = PlanReport{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[22]
+	mi := &file_penstock_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1739,7 @@ func (x *PlanReport) String() string {
 func (*PlanReport) ProtoMessage() {}
 
 func (x *PlanReport) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[22]
+	mi := &file_penstock_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1752,7 @@ func (x *PlanReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanReport.ProtoReflect.Descriptor instead.
 func (*PlanReport) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PlanReport) GetPlan() string {
@@ -1632,7 +1775,7 @@ type PlanFailedReport struct {
 
 func (x *PlanFailedReport) Reset() {
 	*x = PlanFailedReport{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[23]
+	mi := &file_penstock_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1787,7 @@ func (x *PlanFailedReport) String() string {
 func (*PlanFailedReport) ProtoMessage() {}
 
 func (x *PlanFailedReport) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[23]
+	mi := &file_penstock_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1800,7 @@ func (x *PlanFailedReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanFailedReport.ProtoReflect.Descriptor instead.
 func (*PlanFailedReport) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PlanFailedReport) GetReason() string {
@@ -1692,7 +1835,7 @@ type StepReport struct {
 
 func (x *StepReport) Reset() {
 	*x = StepReport{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[24]
+	mi := &file_penstock_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1847,7 @@ func (x *StepReport) String() string {
 func (*StepReport) ProtoMessage() {}
 
 func (x *StepReport) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[24]
+	mi := &file_penstock_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1860,7 @@ func (x *StepReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepReport.ProtoReflect.Descriptor instead.
 func (*StepReport) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StepReport) GetStageId() string {
@@ -1775,7 +1918,7 @@ type BreachReport struct {
 
 func (x *BreachReport) Reset() {
 	*x = BreachReport{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[25]
+	mi := &file_penstock_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1930,7 @@ func (x *BreachReport) String() string {
 func (*BreachReport) ProtoMessage() {}
 
 func (x *BreachReport) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[25]
+	mi := &file_penstock_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1943,7 @@ func (x *BreachReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreachReport.ProtoReflect.Descriptor instead.
 func (*BreachReport) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BreachReport) GetKind() string {
@@ -1827,7 +1970,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[26]
+	mi := &file_penstock_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1982,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[26]
+	mi := &file_penstock_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1995,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReportResponse) GetDeployment() string {
@@ -1874,7 +2017,7 @@ type PutJournalRequest struct {
 
 func (x *PutJournalRequest) Reset() {
 	*x = PutJournalRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[27]
+	mi := &file_penstock_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2029,7 @@ func (x *PutJournalRequest) String() string {
 func (*PutJournalRequest) ProtoMessage() {}
 
 func (x *PutJournalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[27]
+	mi := &file_penstock_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2042,7 @@ func (x *PutJournalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutJournalRequest.ProtoReflect.Descriptor instead.
 func (*PutJournalRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PutJournalRequest) GetSessionId() string {
@@ -1938,7 +2081,7 @@ type PutJournalResponse struct {
 
 func (x *PutJournalResponse) Reset() {
 	*x = PutJournalResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[28]
+	mi := &file_penstock_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2093,7 @@ func (x *PutJournalResponse) String() string {
 func (*PutJournalResponse) ProtoMessage() {}
 
 func (x *PutJournalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[28]
+	mi := &file_penstock_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2106,7 @@ func (x *PutJournalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutJournalResponse.ProtoReflect.Descriptor instead.
 func (*PutJournalResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 type AppendLogRequest struct {
@@ -1982,7 +2125,7 @@ type AppendLogRequest struct {
 
 func (x *AppendLogRequest) Reset() {
 	*x = AppendLogRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[29]
+	mi := &file_penstock_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2137,7 @@ func (x *AppendLogRequest) String() string {
 func (*AppendLogRequest) ProtoMessage() {}
 
 func (x *AppendLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[29]
+	mi := &file_penstock_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2150,7 @@ func (x *AppendLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendLogRequest.ProtoReflect.Descriptor instead.
 func (*AppendLogRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AppendLogRequest) GetSessionId() string {
@@ -2069,7 +2212,7 @@ type AppendLogResponse struct {
 
 func (x *AppendLogResponse) Reset() {
 	*x = AppendLogResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[30]
+	mi := &file_penstock_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2224,7 @@ func (x *AppendLogResponse) String() string {
 func (*AppendLogResponse) ProtoMessage() {}
 
 func (x *AppendLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[30]
+	mi := &file_penstock_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2237,7 @@ func (x *AppendLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendLogResponse.ProtoReflect.Descriptor instead.
 func (*AppendLogResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AppendLogResponse) GetFull() bool {
@@ -2114,7 +2257,7 @@ type PutBlobRequest struct {
 
 func (x *PutBlobRequest) Reset() {
 	*x = PutBlobRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[31]
+	mi := &file_penstock_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2269,7 @@ func (x *PutBlobRequest) String() string {
 func (*PutBlobRequest) ProtoMessage() {}
 
 func (x *PutBlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[31]
+	mi := &file_penstock_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2282,7 @@ func (x *PutBlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBlobRequest.ProtoReflect.Descriptor instead.
 func (*PutBlobRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PutBlobRequest) GetSessionId() string {
@@ -2165,7 +2308,7 @@ type PutBlobResponse struct {
 
 func (x *PutBlobResponse) Reset() {
 	*x = PutBlobResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[32]
+	mi := &file_penstock_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2320,7 @@ func (x *PutBlobResponse) String() string {
 func (*PutBlobResponse) ProtoMessage() {}
 
 func (x *PutBlobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[32]
+	mi := &file_penstock_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2333,7 @@ func (x *PutBlobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBlobResponse.ProtoReflect.Descriptor instead.
 func (*PutBlobResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PutBlobResponse) GetDigest() string {
@@ -2210,7 +2353,7 @@ type GetBlobRequest struct {
 
 func (x *GetBlobRequest) Reset() {
 	*x = GetBlobRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[33]
+	mi := &file_penstock_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2365,7 @@ func (x *GetBlobRequest) String() string {
 func (*GetBlobRequest) ProtoMessage() {}
 
 func (x *GetBlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[33]
+	mi := &file_penstock_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2378,7 @@ func (x *GetBlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBlobRequest.ProtoReflect.Descriptor instead.
 func (*GetBlobRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetBlobRequest) GetSessionId() string {
@@ -2261,7 +2404,7 @@ type GetBlobResponse struct {
 
 func (x *GetBlobResponse) Reset() {
 	*x = GetBlobResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[34]
+	mi := &file_penstock_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2273,7 +2416,7 @@ func (x *GetBlobResponse) String() string {
 func (*GetBlobResponse) ProtoMessage() {}
 
 func (x *GetBlobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[34]
+	mi := &file_penstock_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2286,7 +2429,7 @@ func (x *GetBlobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBlobResponse.ProtoReflect.Descriptor instead.
 func (*GetBlobResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetBlobResponse) GetData() []byte {
@@ -2309,7 +2452,7 @@ type ReportLiveRequest struct {
 
 func (x *ReportLiveRequest) Reset() {
 	*x = ReportLiveRequest{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[35]
+	mi := &file_penstock_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2321,7 +2464,7 @@ func (x *ReportLiveRequest) String() string {
 func (*ReportLiveRequest) ProtoMessage() {}
 
 func (x *ReportLiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[35]
+	mi := &file_penstock_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2334,7 +2477,7 @@ func (x *ReportLiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLiveRequest.ProtoReflect.Descriptor instead.
 func (*ReportLiveRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReportLiveRequest) GetSessionId() string {
@@ -2387,7 +2530,7 @@ type Comparison struct {
 
 func (x *Comparison) Reset() {
 	*x = Comparison{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[36]
+	mi := &file_penstock_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2542,7 @@ func (x *Comparison) String() string {
 func (*Comparison) ProtoMessage() {}
 
 func (x *Comparison) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[36]
+	mi := &file_penstock_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2555,7 @@ func (x *Comparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
 func (*Comparison) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Comparison) GetGoodDeploymentId() string {
@@ -2479,7 +2622,7 @@ type ReportLiveResponse struct {
 
 func (x *ReportLiveResponse) Reset() {
 	*x = ReportLiveResponse{}
-	mi := &file_penstock_v1_agent_proto_msgTypes[37]
+	mi := &file_penstock_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2491,7 +2634,7 @@ func (x *ReportLiveResponse) String() string {
 func (*ReportLiveResponse) ProtoMessage() {}
 
 func (x *ReportLiveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_agent_proto_msgTypes[37]
+	mi := &file_penstock_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2504,7 +2647,7 @@ func (x *ReportLiveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportLiveResponse.ProtoReflect.Descriptor instead.
 func (*ReportLiveResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_penstock_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 var File_penstock_v1_agent_proto protoreflect.FileDescriptor
@@ -2592,13 +2735,26 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x14\n" +
 	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\xa5\x01\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\x94\x02\n" +
 	"\bQuestion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12%\n" +
 	"\x0eapplication_id\x18\x03 \x01(\tR\rapplicationId\x12\x16\n" +
 	"\x06commit\x18\x04 \x01(\tR\x06commit\x126\n" +
-	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\x82\x02\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x1a\n" +
+	"\bstrategy\x18\x06 \x01(\tR\bstrategy\x12 \n" +
+	"\vapplication\x18\a \x01(\tR\vapplication\x12/\n" +
+	"\x05limit\x18\b \x01(\v2\x19.google.protobuf.DurationR\x05limit\"\xa8\x01\n" +
+	"\x15AnswerQuestionRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1f\n" +
+	"\vquestion_id\x18\x02 \x01(\tR\n" +
+	"questionId\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vlive_digest\x18\x05 \x01(\tR\n" +
+	"liveDigest\"\x18\n" +
+	"\x16AnswerQuestionResponse\"\x82\x02\n" +
 	"\x11ReportHeadRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x17\n" +
@@ -2721,7 +2877,7 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"\adeploys\x18\a \x01(\bR\adeploys\x128\n" +
 	"\n" +
 	"min_window\x18\b \x01(\v2\x19.google.protobuf.DurationR\tminWindow\"\x14\n" +
-	"\x12ReportLiveResponse2\xad\a\n" +
+	"\x12ReportLiveResponse2\x88\b\n" +
 	"\fAgentService\x12>\n" +
 	"\x05Hello\x12\x19.penstock.v1.HelloRequest\x1a\x1a.penstock.v1.HelloResponse\x12>\n" +
 	"\x05Renew\x12\x19.penstock.v1.RenewRequest\x1a\x1a.penstock.v1.RenewResponse\x12>\n" +
@@ -2736,7 +2892,8 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"PutJournal\x12\x1e.penstock.v1.PutJournalRequest\x1a\x1f.penstock.v1.PutJournalResponse\x12J\n" +
 	"\tAppendLog\x12\x1d.penstock.v1.AppendLogRequest\x1a\x1e.penstock.v1.AppendLogResponse\x12D\n" +
 	"\aPutBlob\x12\x1b.penstock.v1.PutBlobRequest\x1a\x1c.penstock.v1.PutBlobResponse\x12D\n" +
-	"\aGetBlob\x12\x1b.penstock.v1.GetBlobRequest\x1a\x1c.penstock.v1.GetBlobResponse\x12M\n" +
+	"\aGetBlob\x12\x1b.penstock.v1.GetBlobRequest\x1a\x1c.penstock.v1.GetBlobResponse\x12Y\n" +
+	"\x0eAnswerQuestion\x12\".penstock.v1.AnswerQuestionRequest\x1a#.penstock.v1.AnswerQuestionResponse\x12M\n" +
 	"\n" +
 	"ReportLive\x12\x1e.penstock.v1.ReportLiveRequest\x1a\x1f.penstock.v1.ReportLiveResponseB\xaf\x01\n" +
 	"\x0fcom.penstock.v1B\n" +
@@ -2754,113 +2911,118 @@ func file_penstock_v1_agent_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_agent_proto_rawDescData
 }
 
-var file_penstock_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_penstock_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_penstock_v1_agent_proto_goTypes = []any{
-	(*HelloRequest)(nil),          // 0: penstock.v1.HelloRequest
-	(*StageInfo)(nil),             // 1: penstock.v1.StageInfo
-	(*HelloResponse)(nil),         // 2: penstock.v1.HelloResponse
-	(*RenewRequest)(nil),          // 3: penstock.v1.RenewRequest
-	(*RenewResponse)(nil),         // 4: penstock.v1.RenewResponse
-	(*LeaveRequest)(nil),          // 5: penstock.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 6: penstock.v1.LeaveResponse
-	(*WaitRequest)(nil),           // 7: penstock.v1.WaitRequest
-	(*WaitResponse)(nil),          // 8: penstock.v1.WaitResponse
-	(*GetWorkRequest)(nil),        // 9: penstock.v1.GetWorkRequest
-	(*GetWorkResponse)(nil),       // 10: penstock.v1.GetWorkResponse
-	(*RepositoryWork)(nil),        // 11: penstock.v1.RepositoryWork
-	(*WatchedApplication)(nil),    // 12: penstock.v1.WatchedApplication
-	(*Assignment)(nil),            // 13: penstock.v1.Assignment
-	(*JournalEntry)(nil),          // 14: penstock.v1.JournalEntry
-	(*Question)(nil),              // 15: penstock.v1.Question
-	(*ReportHeadRequest)(nil),     // 16: penstock.v1.ReportHeadRequest
-	(*Candidate)(nil),             // 17: penstock.v1.Candidate
-	(*ReportHeadResponse)(nil),    // 18: penstock.v1.ReportHeadResponse
-	(*ReportFilesRequest)(nil),    // 19: penstock.v1.ReportFilesRequest
-	(*ReportFilesResponse)(nil),   // 20: penstock.v1.ReportFilesResponse
-	(*ReportRequest)(nil),         // 21: penstock.v1.ReportRequest
-	(*PlanReport)(nil),            // 22: penstock.v1.PlanReport
-	(*PlanFailedReport)(nil),      // 23: penstock.v1.PlanFailedReport
-	(*StepReport)(nil),            // 24: penstock.v1.StepReport
-	(*BreachReport)(nil),          // 25: penstock.v1.BreachReport
-	(*ReportResponse)(nil),        // 26: penstock.v1.ReportResponse
-	(*PutJournalRequest)(nil),     // 27: penstock.v1.PutJournalRequest
-	(*PutJournalResponse)(nil),    // 28: penstock.v1.PutJournalResponse
-	(*AppendLogRequest)(nil),      // 29: penstock.v1.AppendLogRequest
-	(*AppendLogResponse)(nil),     // 30: penstock.v1.AppendLogResponse
-	(*PutBlobRequest)(nil),        // 31: penstock.v1.PutBlobRequest
-	(*PutBlobResponse)(nil),       // 32: penstock.v1.PutBlobResponse
-	(*GetBlobRequest)(nil),        // 33: penstock.v1.GetBlobRequest
-	(*GetBlobResponse)(nil),       // 34: penstock.v1.GetBlobResponse
-	(*ReportLiveRequest)(nil),     // 35: penstock.v1.ReportLiveRequest
-	(*Comparison)(nil),            // 36: penstock.v1.Comparison
-	(*ReportLiveResponse)(nil),    // 37: penstock.v1.ReportLiveResponse
-	nil,                           // 38: penstock.v1.Candidate.LabelsEntry
-	(*Repository)(nil),            // 39: penstock.v1.Repository
-	(*Provider)(nil),              // 40: penstock.v1.Provider
-	(*durationpb.Duration)(nil),   // 41: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 42: google.protobuf.Timestamp
-	(*Commit)(nil),                // 43: penstock.v1.Commit
-	(*DiscoveredApplication)(nil), // 44: penstock.v1.DiscoveredApplication
-	(*LiveState)(nil),             // 45: penstock.v1.LiveState
+	(*HelloRequest)(nil),           // 0: penstock.v1.HelloRequest
+	(*StageInfo)(nil),              // 1: penstock.v1.StageInfo
+	(*HelloResponse)(nil),          // 2: penstock.v1.HelloResponse
+	(*RenewRequest)(nil),           // 3: penstock.v1.RenewRequest
+	(*RenewResponse)(nil),          // 4: penstock.v1.RenewResponse
+	(*LeaveRequest)(nil),           // 5: penstock.v1.LeaveRequest
+	(*LeaveResponse)(nil),          // 6: penstock.v1.LeaveResponse
+	(*WaitRequest)(nil),            // 7: penstock.v1.WaitRequest
+	(*WaitResponse)(nil),           // 8: penstock.v1.WaitResponse
+	(*GetWorkRequest)(nil),         // 9: penstock.v1.GetWorkRequest
+	(*GetWorkResponse)(nil),        // 10: penstock.v1.GetWorkResponse
+	(*RepositoryWork)(nil),         // 11: penstock.v1.RepositoryWork
+	(*WatchedApplication)(nil),     // 12: penstock.v1.WatchedApplication
+	(*Assignment)(nil),             // 13: penstock.v1.Assignment
+	(*JournalEntry)(nil),           // 14: penstock.v1.JournalEntry
+	(*Question)(nil),               // 15: penstock.v1.Question
+	(*AnswerQuestionRequest)(nil),  // 16: penstock.v1.AnswerQuestionRequest
+	(*AnswerQuestionResponse)(nil), // 17: penstock.v1.AnswerQuestionResponse
+	(*ReportHeadRequest)(nil),      // 18: penstock.v1.ReportHeadRequest
+	(*Candidate)(nil),              // 19: penstock.v1.Candidate
+	(*ReportHeadResponse)(nil),     // 20: penstock.v1.ReportHeadResponse
+	(*ReportFilesRequest)(nil),     // 21: penstock.v1.ReportFilesRequest
+	(*ReportFilesResponse)(nil),    // 22: penstock.v1.ReportFilesResponse
+	(*ReportRequest)(nil),          // 23: penstock.v1.ReportRequest
+	(*PlanReport)(nil),             // 24: penstock.v1.PlanReport
+	(*PlanFailedReport)(nil),       // 25: penstock.v1.PlanFailedReport
+	(*StepReport)(nil),             // 26: penstock.v1.StepReport
+	(*BreachReport)(nil),           // 27: penstock.v1.BreachReport
+	(*ReportResponse)(nil),         // 28: penstock.v1.ReportResponse
+	(*PutJournalRequest)(nil),      // 29: penstock.v1.PutJournalRequest
+	(*PutJournalResponse)(nil),     // 30: penstock.v1.PutJournalResponse
+	(*AppendLogRequest)(nil),       // 31: penstock.v1.AppendLogRequest
+	(*AppendLogResponse)(nil),      // 32: penstock.v1.AppendLogResponse
+	(*PutBlobRequest)(nil),         // 33: penstock.v1.PutBlobRequest
+	(*PutBlobResponse)(nil),        // 34: penstock.v1.PutBlobResponse
+	(*GetBlobRequest)(nil),         // 35: penstock.v1.GetBlobRequest
+	(*GetBlobResponse)(nil),        // 36: penstock.v1.GetBlobResponse
+	(*ReportLiveRequest)(nil),      // 37: penstock.v1.ReportLiveRequest
+	(*Comparison)(nil),             // 38: penstock.v1.Comparison
+	(*ReportLiveResponse)(nil),     // 39: penstock.v1.ReportLiveResponse
+	nil,                            // 40: penstock.v1.Candidate.LabelsEntry
+	(*Repository)(nil),             // 41: penstock.v1.Repository
+	(*Provider)(nil),               // 42: penstock.v1.Provider
+	(*durationpb.Duration)(nil),    // 43: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 44: google.protobuf.Timestamp
+	(*Commit)(nil),                 // 45: penstock.v1.Commit
+	(*DiscoveredApplication)(nil),  // 46: penstock.v1.DiscoveredApplication
+	(*LiveState)(nil),              // 47: penstock.v1.LiveState
 }
 var file_penstock_v1_agent_proto_depIdxs = []int32{
-	39, // 0: penstock.v1.HelloRequest.repositories:type_name -> penstock.v1.Repository
-	40, // 1: penstock.v1.HelloRequest.providers:type_name -> penstock.v1.Provider
+	41, // 0: penstock.v1.HelloRequest.repositories:type_name -> penstock.v1.Repository
+	42, // 1: penstock.v1.HelloRequest.providers:type_name -> penstock.v1.Provider
 	1,  // 2: penstock.v1.HelloRequest.stages:type_name -> penstock.v1.StageInfo
-	41, // 3: penstock.v1.HelloResponse.lease:type_name -> google.protobuf.Duration
-	41, // 4: penstock.v1.HelloResponse.renew_every:type_name -> google.protobuf.Duration
-	42, // 5: penstock.v1.HelloResponse.server_time:type_name -> google.protobuf.Timestamp
-	41, // 6: penstock.v1.RenewResponse.lease:type_name -> google.protobuf.Duration
+	43, // 3: penstock.v1.HelloResponse.lease:type_name -> google.protobuf.Duration
+	43, // 4: penstock.v1.HelloResponse.renew_every:type_name -> google.protobuf.Duration
+	44, // 5: penstock.v1.HelloResponse.server_time:type_name -> google.protobuf.Timestamp
+	43, // 6: penstock.v1.RenewResponse.lease:type_name -> google.protobuf.Duration
 	12, // 7: penstock.v1.GetWorkResponse.applications:type_name -> penstock.v1.WatchedApplication
 	13, // 8: penstock.v1.GetWorkResponse.assignments:type_name -> penstock.v1.Assignment
 	15, // 9: penstock.v1.GetWorkResponse.questions:type_name -> penstock.v1.Question
 	11, // 10: penstock.v1.GetWorkResponse.repositories:type_name -> penstock.v1.RepositoryWork
 	14, // 11: penstock.v1.Assignment.journal:type_name -> penstock.v1.JournalEntry
-	41, // 12: penstock.v1.Assignment.write_after:type_name -> google.protobuf.Duration
-	42, // 13: penstock.v1.Question.deadline:type_name -> google.protobuf.Timestamp
-	43, // 14: penstock.v1.ReportHeadRequest.commit:type_name -> penstock.v1.Commit
-	17, // 15: penstock.v1.ReportHeadRequest.candidates:type_name -> penstock.v1.Candidate
-	38, // 16: penstock.v1.Candidate.labels:type_name -> penstock.v1.Candidate.LabelsEntry
-	44, // 17: penstock.v1.ReportFilesRequest.files:type_name -> penstock.v1.DiscoveredApplication
-	22, // 18: penstock.v1.ReportRequest.planned:type_name -> penstock.v1.PlanReport
-	23, // 19: penstock.v1.ReportRequest.plan_failed:type_name -> penstock.v1.PlanFailedReport
-	24, // 20: penstock.v1.ReportRequest.step:type_name -> penstock.v1.StepReport
-	25, // 21: penstock.v1.ReportRequest.breach:type_name -> penstock.v1.BreachReport
-	14, // 22: penstock.v1.PutJournalRequest.entries:type_name -> penstock.v1.JournalEntry
-	45, // 23: penstock.v1.ReportLiveRequest.live_state:type_name -> penstock.v1.LiveState
-	36, // 24: penstock.v1.ReportLiveRequest.comparison:type_name -> penstock.v1.Comparison
-	41, // 25: penstock.v1.Comparison.min_window:type_name -> google.protobuf.Duration
-	0,  // 26: penstock.v1.AgentService.Hello:input_type -> penstock.v1.HelloRequest
-	3,  // 27: penstock.v1.AgentService.Renew:input_type -> penstock.v1.RenewRequest
-	5,  // 28: penstock.v1.AgentService.Leave:input_type -> penstock.v1.LeaveRequest
-	7,  // 29: penstock.v1.AgentService.Wait:input_type -> penstock.v1.WaitRequest
-	9,  // 30: penstock.v1.AgentService.GetWork:input_type -> penstock.v1.GetWorkRequest
-	16, // 31: penstock.v1.AgentService.ReportHead:input_type -> penstock.v1.ReportHeadRequest
-	19, // 32: penstock.v1.AgentService.ReportFiles:input_type -> penstock.v1.ReportFilesRequest
-	21, // 33: penstock.v1.AgentService.Report:input_type -> penstock.v1.ReportRequest
-	27, // 34: penstock.v1.AgentService.PutJournal:input_type -> penstock.v1.PutJournalRequest
-	29, // 35: penstock.v1.AgentService.AppendLog:input_type -> penstock.v1.AppendLogRequest
-	31, // 36: penstock.v1.AgentService.PutBlob:input_type -> penstock.v1.PutBlobRequest
-	33, // 37: penstock.v1.AgentService.GetBlob:input_type -> penstock.v1.GetBlobRequest
-	35, // 38: penstock.v1.AgentService.ReportLive:input_type -> penstock.v1.ReportLiveRequest
-	2,  // 39: penstock.v1.AgentService.Hello:output_type -> penstock.v1.HelloResponse
-	4,  // 40: penstock.v1.AgentService.Renew:output_type -> penstock.v1.RenewResponse
-	6,  // 41: penstock.v1.AgentService.Leave:output_type -> penstock.v1.LeaveResponse
-	8,  // 42: penstock.v1.AgentService.Wait:output_type -> penstock.v1.WaitResponse
-	10, // 43: penstock.v1.AgentService.GetWork:output_type -> penstock.v1.GetWorkResponse
-	18, // 44: penstock.v1.AgentService.ReportHead:output_type -> penstock.v1.ReportHeadResponse
-	20, // 45: penstock.v1.AgentService.ReportFiles:output_type -> penstock.v1.ReportFilesResponse
-	26, // 46: penstock.v1.AgentService.Report:output_type -> penstock.v1.ReportResponse
-	28, // 47: penstock.v1.AgentService.PutJournal:output_type -> penstock.v1.PutJournalResponse
-	30, // 48: penstock.v1.AgentService.AppendLog:output_type -> penstock.v1.AppendLogResponse
-	32, // 49: penstock.v1.AgentService.PutBlob:output_type -> penstock.v1.PutBlobResponse
-	34, // 50: penstock.v1.AgentService.GetBlob:output_type -> penstock.v1.GetBlobResponse
-	37, // 51: penstock.v1.AgentService.ReportLive:output_type -> penstock.v1.ReportLiveResponse
-	39, // [39:52] is the sub-list for method output_type
-	26, // [26:39] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	43, // 12: penstock.v1.Assignment.write_after:type_name -> google.protobuf.Duration
+	44, // 13: penstock.v1.Question.deadline:type_name -> google.protobuf.Timestamp
+	43, // 14: penstock.v1.Question.limit:type_name -> google.protobuf.Duration
+	45, // 15: penstock.v1.ReportHeadRequest.commit:type_name -> penstock.v1.Commit
+	19, // 16: penstock.v1.ReportHeadRequest.candidates:type_name -> penstock.v1.Candidate
+	40, // 17: penstock.v1.Candidate.labels:type_name -> penstock.v1.Candidate.LabelsEntry
+	46, // 18: penstock.v1.ReportFilesRequest.files:type_name -> penstock.v1.DiscoveredApplication
+	24, // 19: penstock.v1.ReportRequest.planned:type_name -> penstock.v1.PlanReport
+	25, // 20: penstock.v1.ReportRequest.plan_failed:type_name -> penstock.v1.PlanFailedReport
+	26, // 21: penstock.v1.ReportRequest.step:type_name -> penstock.v1.StepReport
+	27, // 22: penstock.v1.ReportRequest.breach:type_name -> penstock.v1.BreachReport
+	14, // 23: penstock.v1.PutJournalRequest.entries:type_name -> penstock.v1.JournalEntry
+	47, // 24: penstock.v1.ReportLiveRequest.live_state:type_name -> penstock.v1.LiveState
+	38, // 25: penstock.v1.ReportLiveRequest.comparison:type_name -> penstock.v1.Comparison
+	43, // 26: penstock.v1.Comparison.min_window:type_name -> google.protobuf.Duration
+	0,  // 27: penstock.v1.AgentService.Hello:input_type -> penstock.v1.HelloRequest
+	3,  // 28: penstock.v1.AgentService.Renew:input_type -> penstock.v1.RenewRequest
+	5,  // 29: penstock.v1.AgentService.Leave:input_type -> penstock.v1.LeaveRequest
+	7,  // 30: penstock.v1.AgentService.Wait:input_type -> penstock.v1.WaitRequest
+	9,  // 31: penstock.v1.AgentService.GetWork:input_type -> penstock.v1.GetWorkRequest
+	18, // 32: penstock.v1.AgentService.ReportHead:input_type -> penstock.v1.ReportHeadRequest
+	21, // 33: penstock.v1.AgentService.ReportFiles:input_type -> penstock.v1.ReportFilesRequest
+	23, // 34: penstock.v1.AgentService.Report:input_type -> penstock.v1.ReportRequest
+	29, // 35: penstock.v1.AgentService.PutJournal:input_type -> penstock.v1.PutJournalRequest
+	31, // 36: penstock.v1.AgentService.AppendLog:input_type -> penstock.v1.AppendLogRequest
+	33, // 37: penstock.v1.AgentService.PutBlob:input_type -> penstock.v1.PutBlobRequest
+	35, // 38: penstock.v1.AgentService.GetBlob:input_type -> penstock.v1.GetBlobRequest
+	16, // 39: penstock.v1.AgentService.AnswerQuestion:input_type -> penstock.v1.AnswerQuestionRequest
+	37, // 40: penstock.v1.AgentService.ReportLive:input_type -> penstock.v1.ReportLiveRequest
+	2,  // 41: penstock.v1.AgentService.Hello:output_type -> penstock.v1.HelloResponse
+	4,  // 42: penstock.v1.AgentService.Renew:output_type -> penstock.v1.RenewResponse
+	6,  // 43: penstock.v1.AgentService.Leave:output_type -> penstock.v1.LeaveResponse
+	8,  // 44: penstock.v1.AgentService.Wait:output_type -> penstock.v1.WaitResponse
+	10, // 45: penstock.v1.AgentService.GetWork:output_type -> penstock.v1.GetWorkResponse
+	20, // 46: penstock.v1.AgentService.ReportHead:output_type -> penstock.v1.ReportHeadResponse
+	22, // 47: penstock.v1.AgentService.ReportFiles:output_type -> penstock.v1.ReportFilesResponse
+	28, // 48: penstock.v1.AgentService.Report:output_type -> penstock.v1.ReportResponse
+	30, // 49: penstock.v1.AgentService.PutJournal:output_type -> penstock.v1.PutJournalResponse
+	32, // 50: penstock.v1.AgentService.AppendLog:output_type -> penstock.v1.AppendLogResponse
+	34, // 51: penstock.v1.AgentService.PutBlob:output_type -> penstock.v1.PutBlobResponse
+	36, // 52: penstock.v1.AgentService.GetBlob:output_type -> penstock.v1.GetBlobResponse
+	17, // 53: penstock.v1.AgentService.AnswerQuestion:output_type -> penstock.v1.AnswerQuestionResponse
+	39, // 54: penstock.v1.AgentService.ReportLive:output_type -> penstock.v1.ReportLiveResponse
+	41, // [41:55] is the sub-list for method output_type
+	27, // [27:41] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_agent_proto_init() }
@@ -2871,7 +3033,7 @@ func file_penstock_v1_agent_proto_init() {
 	file_penstock_v1_application_proto_init()
 	file_penstock_v1_common_proto_init()
 	file_penstock_v1_project_proto_init()
-	file_penstock_v1_agent_proto_msgTypes[21].OneofWrappers = []any{
+	file_penstock_v1_agent_proto_msgTypes[23].OneofWrappers = []any{
 		(*ReportRequest_Planned)(nil),
 		(*ReportRequest_PlanFailed)(nil),
 		(*ReportRequest_Step)(nil),
@@ -2883,7 +3045,7 @@ func file_penstock_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_agent_proto_rawDesc), len(file_penstock_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

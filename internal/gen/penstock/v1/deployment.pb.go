@@ -298,14 +298,18 @@ func (x *Deployment) GetRemoteUrl() string {
 
 // Trigger is the cause of a deployment.
 type Trigger struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	Commit        *Commit                `protobuf:"bytes,2,opt,name=commit,proto3" json:"commit,omitempty"`
-	Branch        string                 `protobuf:"bytes,3,opt,name=branch,proto3" json:"branch,omitempty"`
-	By            string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
-	Strategy      string                 `protobuf:"bytes,5,opt,name=strategy,proto3" json:"strategy,omitempty"`
-	Why           *Reason                `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
-	RetryOf       string                 `protobuf:"bytes,7,opt,name=retry_of,json=retryOf,proto3" json:"retry_of,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Kind     string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Commit   *Commit                `protobuf:"bytes,2,opt,name=commit,proto3" json:"commit,omitempty"`
+	Branch   string                 `protobuf:"bytes,3,opt,name=branch,proto3" json:"branch,omitempty"`
+	By       string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	Strategy string                 `protobuf:"bytes,5,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	Why      *Reason                `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
+	RetryOf  string                 `protobuf:"bytes,7,opt,name=retry_of,json=retryOf,proto3" json:"retry_of,omitempty"`
+	// Earlier deployment whose commit a person goes back to.
+	RollbackTo string `protobuf:"bytes,8,opt,name=rollback_to,json=rollbackTo,proto3" json:"rollback_to,omitempty"`
+	// What the person wrote.
+	Note          string `protobuf:"bytes,9,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +389,20 @@ func (x *Trigger) GetWhy() *Reason {
 func (x *Trigger) GetRetryOf() string {
 	if x != nil {
 		return x.RetryOf
+	}
+	return ""
+}
+
+func (x *Trigger) GetRollbackTo() string {
+	if x != nil {
+		return x.RollbackTo
+	}
+	return ""
+}
+
+func (x *Trigger) GetNote() string {
+	if x != nil {
+		return x.Note
 	}
 	return ""
 }
@@ -895,10 +913,12 @@ func (x *Exposure) GetTo() float64 {
 
 // Approval is one person's answer.
 type Approval struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	By            string                 `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
-	Note          string                 `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	By    string                 `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Note  string                 `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	// Digest of the changes that were on the screen.
+	SeenDigest    string `protobuf:"bytes,4,opt,name=seen_digest,json=seenDigest,proto3" json:"seen_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -952,6 +972,13 @@ func (x *Approval) GetAt() *timestamppb.Timestamp {
 		return x.At
 	}
 	return nil
+}
+
+func (x *Approval) GetSeenDigest() string {
+	if x != nil {
+		return x.SeenDigest
+	}
+	return ""
 }
 
 // Cancel is a request to stop.
@@ -1660,7 +1687,9 @@ type ApproveStageRequest struct {
 	StageId      string                 `protobuf:"bytes,3,opt,name=stage_id,json=stageId,proto3" json:"stage_id,omitempty"`
 	Note         string                 `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	// seq of the deployment on the screen; 0 means do not check.
-	SeenSeq       int64 `protobuf:"varint,5,opt,name=seen_seq,json=seenSeq,proto3" json:"seen_seq,omitempty"`
+	SeenSeq int64 `protobuf:"varint,5,opt,name=seen_seq,json=seenSeq,proto3" json:"seen_seq,omitempty"`
+	// Digest of the changes on the screen (GetChangesResponse.digest); empty means do not check.
+	SeenDigest    string `protobuf:"bytes,6,opt,name=seen_digest,json=seenDigest,proto3" json:"seen_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1728,6 +1757,13 @@ func (x *ApproveStageRequest) GetSeenSeq() int64 {
 		return x.SeenSeq
 	}
 	return 0
+}
+
+func (x *ApproveStageRequest) GetSeenDigest() string {
+	if x != nil {
+		return x.SeenDigest
+	}
+	return ""
 }
 
 type ApproveStageResponse struct {
@@ -2118,6 +2154,113 @@ func (x *RetryDeploymentResponse) GetDeploymentId() string {
 	return ""
 }
 
+type RollBackToRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The earlier deployment.
+	DeploymentId string `protobuf:"bytes,2,opt,name=deployment_id,json=deploymentId,proto3" json:"deployment_id,omitempty"`
+	// Why; required.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollBackToRequest) Reset() {
+	*x = RollBackToRequest{}
+	mi := &file_penstock_v1_deployment_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollBackToRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollBackToRequest) ProtoMessage() {}
+
+func (x *RollBackToRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_deployment_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollBackToRequest.ProtoReflect.Descriptor instead.
+func (*RollBackToRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RollBackToRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RollBackToRequest) GetDeploymentId() string {
+	if x != nil {
+		return x.DeploymentId
+	}
+	return ""
+}
+
+func (x *RollBackToRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+type RollBackToResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new deployment.
+	DeploymentId  string `protobuf:"bytes,1,opt,name=deployment_id,json=deploymentId,proto3" json:"deployment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollBackToResponse) Reset() {
+	*x = RollBackToResponse{}
+	mi := &file_penstock_v1_deployment_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollBackToResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollBackToResponse) ProtoMessage() {}
+
+func (x *RollBackToResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_deployment_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollBackToResponse.ProtoReflect.Descriptor instead.
+func (*RollBackToResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RollBackToResponse) GetDeploymentId() string {
+	if x != nil {
+		return x.DeploymentId
+	}
+	return ""
+}
+
 type ReadStageLogRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	DeploymentId string                 `protobuf:"bytes,1,opt,name=deployment_id,json=deploymentId,proto3" json:"deployment_id,omitempty"`
@@ -2133,7 +2276,7 @@ type ReadStageLogRequest struct {
 
 func (x *ReadStageLogRequest) Reset() {
 	*x = ReadStageLogRequest{}
-	mi := &file_penstock_v1_deployment_proto_msgTypes[25]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2288,7 @@ func (x *ReadStageLogRequest) String() string {
 func (*ReadStageLogRequest) ProtoMessage() {}
 
 func (x *ReadStageLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_deployment_proto_msgTypes[25]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2301,7 @@ func (x *ReadStageLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadStageLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadStageLogRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{25}
+	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadStageLogRequest) GetDeploymentId() string {
@@ -2210,7 +2353,7 @@ type ReadStageLogResponse struct {
 
 func (x *ReadStageLogResponse) Reset() {
 	*x = ReadStageLogResponse{}
-	mi := &file_penstock_v1_deployment_proto_msgTypes[26]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2365,7 @@ func (x *ReadStageLogResponse) String() string {
 func (*ReadStageLogResponse) ProtoMessage() {}
 
 func (x *ReadStageLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_deployment_proto_msgTypes[26]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2378,7 @@ func (x *ReadStageLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadStageLogResponse.ProtoReflect.Descriptor instead.
 func (*ReadStageLogResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{26}
+	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadStageLogResponse) GetData() []byte {
@@ -2275,7 +2418,7 @@ type GetChangesRequest struct {
 
 func (x *GetChangesRequest) Reset() {
 	*x = GetChangesRequest{}
-	mi := &file_penstock_v1_deployment_proto_msgTypes[27]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2430,7 @@ func (x *GetChangesRequest) String() string {
 func (*GetChangesRequest) ProtoMessage() {}
 
 func (x *GetChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_deployment_proto_msgTypes[27]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2443,7 @@ func (x *GetChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChangesRequest.ProtoReflect.Descriptor instead.
 func (*GetChangesRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{27}
+	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetChangesRequest) GetDeploymentId() string {
@@ -2315,14 +2458,16 @@ type GetChangesResponse struct {
 	// Lines beginning with +, - or ~; values of the environment are masked.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// JSON of the same.
-	Json          string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	Json string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	// Digest of what is shown; empty when no changes are known.
+	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetChangesResponse) Reset() {
 	*x = GetChangesResponse{}
-	mi := &file_penstock_v1_deployment_proto_msgTypes[28]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2479,7 @@ func (x *GetChangesResponse) String() string {
 func (*GetChangesResponse) ProtoMessage() {}
 
 func (x *GetChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_deployment_proto_msgTypes[28]
+	mi := &file_penstock_v1_deployment_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2492,7 @@ func (x *GetChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChangesResponse.ProtoReflect.Descriptor instead.
 func (*GetChangesResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{28}
+	return file_penstock_v1_deployment_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetChangesResponse) GetText() string {
@@ -2360,6 +2505,13 @@ func (x *GetChangesResponse) GetText() string {
 func (x *GetChangesResponse) GetJson() string {
 	if x != nil {
 		return x.Json
+	}
+	return ""
+}
+
+func (x *GetChangesResponse) GetDigest() string {
+	if x != nil {
+		return x.Digest
 	}
 	return ""
 }
@@ -2410,7 +2562,7 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd0\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x02\n" +
 	"\aTrigger\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12+\n" +
 	"\x06commit\x18\x02 \x01(\v2\x13.penstock.v1.CommitR\x06commit\x12\x16\n" +
@@ -2418,7 +2570,10 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\x02by\x18\x04 \x01(\tR\x02by\x12\x1a\n" +
 	"\bstrategy\x18\x05 \x01(\tR\bstrategy\x12%\n" +
 	"\x03why\x18\x06 \x01(\v2\x13.penstock.v1.ReasonR\x03why\x12\x19\n" +
-	"\bretry_of\x18\a \x01(\tR\aretryOf\"\x82\x05\n" +
+	"\bretry_of\x18\a \x01(\tR\aretryOf\x12\x1f\n" +
+	"\vrollback_to\x18\b \x01(\tR\n" +
+	"rollbackTo\x12\x12\n" +
+	"\x04note\x18\t \x01(\tR\x04note\"\x82\x05\n" +
 	"\x04Plan\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12%\n" +
 	"\x03why\x18\x02 \x01(\v2\x13.penstock.v1.ReasonR\x03why\x120\n" +
@@ -2472,11 +2627,13 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\aoptions\x18\x18 \x01(\tR\aoptions\".\n" +
 	"\bExposure\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x01R\x04from\x12\x0e\n" +
-	"\x02to\x18\x02 \x01(\x01R\x02to\"Z\n" +
+	"\x02to\x18\x02 \x01(\x01R\x02to\"{\n" +
 	"\bApproval\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x12\n" +
 	"\x04note\x18\x02 \x01(\tR\x04note\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"p\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1f\n" +
+	"\vseen_digest\x18\x04 \x01(\tR\n" +
+	"seenDigest\"p\n" +
 	"\x06Cancel\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x12\n" +
 	"\x04note\x18\x02 \x01(\tR\x04note\x12\x16\n" +
@@ -2536,14 +2693,16 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\x18CancelDeploymentResponse\x127\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2\x17.penstock.v1.DeploymentR\n" +
-	"deployment\"\xa3\x01\n" +
+	"deployment\"\xc4\x01\n" +
 	"\x13ApproveStageRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12#\n" +
 	"\rdeployment_id\x18\x02 \x01(\tR\fdeploymentId\x12\x19\n" +
 	"\bstage_id\x18\x03 \x01(\tR\astageId\x12\x12\n" +
 	"\x04note\x18\x04 \x01(\tR\x04note\x12\x19\n" +
-	"\bseen_seq\x18\x05 \x01(\x03R\aseenSeq\"O\n" +
+	"\bseen_seq\x18\x05 \x01(\x03R\aseenSeq\x12\x1f\n" +
+	"\vseen_digest\x18\x06 \x01(\tR\n" +
+	"seenDigest\"O\n" +
 	"\x14ApproveStageResponse\x127\n" +
 	"\n" +
 	"deployment\x18\x01 \x01(\v2\x17.penstock.v1.DeploymentR\n" +
@@ -2576,6 +2735,13 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\rdeployment_id\x18\x02 \x01(\tR\fdeploymentId\x12\x12\n" +
 	"\x04note\x18\x03 \x01(\tR\x04note\">\n" +
 	"\x17RetryDeploymentResponse\x12#\n" +
+	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\"k\n" +
+	"\x11RollBackToRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12#\n" +
+	"\rdeployment_id\x18\x02 \x01(\tR\fdeploymentId\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"9\n" +
+	"\x12RollBackToResponse\x12#\n" +
 	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\"\x9f\x01\n" +
 	"\x13ReadStageLogRequest\x12#\n" +
 	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\x12\x19\n" +
@@ -2590,10 +2756,11 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\x12\x1c\n" +
 	"\tcompleted\x18\x04 \x01(\bR\tcompleted\"8\n" +
 	"\x11GetChangesRequest\x12#\n" +
-	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\"<\n" +
+	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\"T\n" +
 	"\x12GetChangesResponse\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
-	"\x04json\x18\x02 \x01(\tR\x04json2\x84\a\n" +
+	"\x04json\x18\x02 \x01(\tR\x04json\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest2\xd3\a\n" +
 	"\x11DeploymentService\x12a\n" +
 	"\x0fListDeployments\x12#.penstock.v1.ListDeploymentsRequest\x1a$.penstock.v1.ListDeploymentsResponse\"\x03\x90\x02\x01\x12[\n" +
 	"\rGetDeployment\x12!.penstock.v1.GetDeploymentRequest\x1a\".penstock.v1.GetDeploymentResponse\"\x03\x90\x02\x01\x12R\n" +
@@ -2603,7 +2770,9 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\fApproveStage\x12 .penstock.v1.ApproveStageRequest\x1a!.penstock.v1.ApproveStageResponse\x12P\n" +
 	"\vRejectStage\x12\x1f.penstock.v1.RejectStageRequest\x1a .penstock.v1.RejectStageResponse\x12J\n" +
 	"\tSkipStage\x12\x1d.penstock.v1.SkipStageRequest\x1a\x1e.penstock.v1.SkipStageResponse\x12\\\n" +
-	"\x0fRetryDeployment\x12#.penstock.v1.RetryDeploymentRequest\x1a$.penstock.v1.RetryDeploymentResponse\x12U\n" +
+	"\x0fRetryDeployment\x12#.penstock.v1.RetryDeploymentRequest\x1a$.penstock.v1.RetryDeploymentResponse\x12M\n" +
+	"\n" +
+	"RollBackTo\x12\x1e.penstock.v1.RollBackToRequest\x1a\x1f.penstock.v1.RollBackToResponse\x12U\n" +
 	"\fReadStageLog\x12 .penstock.v1.ReadStageLogRequest\x1a!.penstock.v1.ReadStageLogResponse0\x01\x12R\n" +
 	"\n" +
 	"GetChanges\x12\x1e.penstock.v1.GetChangesRequest\x1a\x1f.penstock.v1.GetChangesResponse\"\x03\x90\x02\x01B\xb4\x01\n" +
@@ -2621,7 +2790,7 @@ func file_penstock_v1_deployment_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_deployment_proto_rawDescData
 }
 
-var file_penstock_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_penstock_v1_deployment_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_penstock_v1_deployment_proto_goTypes = []any{
 	(*Deployment)(nil),               // 0: penstock.v1.Deployment
 	(*Trigger)(nil),                  // 1: penstock.v1.Trigger
@@ -2648,69 +2817,71 @@ var file_penstock_v1_deployment_proto_goTypes = []any{
 	(*SkipStageResponse)(nil),        // 22: penstock.v1.SkipStageResponse
 	(*RetryDeploymentRequest)(nil),   // 23: penstock.v1.RetryDeploymentRequest
 	(*RetryDeploymentResponse)(nil),  // 24: penstock.v1.RetryDeploymentResponse
-	(*ReadStageLogRequest)(nil),      // 25: penstock.v1.ReadStageLogRequest
-	(*ReadStageLogResponse)(nil),     // 26: penstock.v1.ReadStageLogResponse
-	(*GetChangesRequest)(nil),        // 27: penstock.v1.GetChangesRequest
-	(*GetChangesResponse)(nil),       // 28: penstock.v1.GetChangesResponse
-	nil,                              // 29: penstock.v1.Deployment.LabelsEntry
-	nil,                              // 30: penstock.v1.ListDeploymentsRequest.LabelsEntry
-	(*Reason)(nil),                   // 31: penstock.v1.Reason
-	(*timestamppb.Timestamp)(nil),    // 32: google.protobuf.Timestamp
-	(*Commit)(nil),                   // 33: penstock.v1.Commit
-	(*Version)(nil),                  // 34: penstock.v1.Version
-	(*durationpb.Duration)(nil),      // 35: google.protobuf.Duration
-	(*PageRequest)(nil),              // 36: penstock.v1.PageRequest
-	(*PageInfo)(nil),                 // 37: penstock.v1.PageInfo
-	(*Facet)(nil),                    // 38: penstock.v1.Facet
-	(*Event)(nil),                    // 39: penstock.v1.Event
+	(*RollBackToRequest)(nil),        // 25: penstock.v1.RollBackToRequest
+	(*RollBackToResponse)(nil),       // 26: penstock.v1.RollBackToResponse
+	(*ReadStageLogRequest)(nil),      // 27: penstock.v1.ReadStageLogRequest
+	(*ReadStageLogResponse)(nil),     // 28: penstock.v1.ReadStageLogResponse
+	(*GetChangesRequest)(nil),        // 29: penstock.v1.GetChangesRequest
+	(*GetChangesResponse)(nil),       // 30: penstock.v1.GetChangesResponse
+	nil,                              // 31: penstock.v1.Deployment.LabelsEntry
+	nil,                              // 32: penstock.v1.ListDeploymentsRequest.LabelsEntry
+	(*Reason)(nil),                   // 33: penstock.v1.Reason
+	(*timestamppb.Timestamp)(nil),    // 34: google.protobuf.Timestamp
+	(*Commit)(nil),                   // 35: penstock.v1.Commit
+	(*Version)(nil),                  // 36: penstock.v1.Version
+	(*durationpb.Duration)(nil),      // 37: google.protobuf.Duration
+	(*PageRequest)(nil),              // 38: penstock.v1.PageRequest
+	(*PageInfo)(nil),                 // 39: penstock.v1.PageInfo
+	(*Facet)(nil),                    // 40: penstock.v1.Facet
+	(*Event)(nil),                    // 41: penstock.v1.Event
 }
 var file_penstock_v1_deployment_proto_depIdxs = []int32{
-	31, // 0: penstock.v1.Deployment.reason:type_name -> penstock.v1.Reason
-	31, // 1: penstock.v1.Deployment.failed:type_name -> penstock.v1.Reason
+	33, // 0: penstock.v1.Deployment.reason:type_name -> penstock.v1.Reason
+	33, // 1: penstock.v1.Deployment.failed:type_name -> penstock.v1.Reason
 	1,  // 2: penstock.v1.Deployment.trigger:type_name -> penstock.v1.Trigger
 	2,  // 3: penstock.v1.Deployment.plan:type_name -> penstock.v1.Plan
 	4,  // 4: penstock.v1.Deployment.stages:type_name -> penstock.v1.Stage
 	7,  // 5: penstock.v1.Deployment.cancel:type_name -> penstock.v1.Cancel
-	32, // 6: penstock.v1.Deployment.triggered_at:type_name -> google.protobuf.Timestamp
-	32, // 7: penstock.v1.Deployment.planned_at:type_name -> google.protobuf.Timestamp
-	32, // 8: penstock.v1.Deployment.started_at:type_name -> google.protobuf.Timestamp
-	32, // 9: penstock.v1.Deployment.rollback_at:type_name -> google.protobuf.Timestamp
-	32, // 10: penstock.v1.Deployment.finished_at:type_name -> google.protobuf.Timestamp
-	32, // 11: penstock.v1.Deployment.deadline:type_name -> google.protobuf.Timestamp
-	29, // 12: penstock.v1.Deployment.labels:type_name -> penstock.v1.Deployment.LabelsEntry
-	32, // 13: penstock.v1.Deployment.admitted_at:type_name -> google.protobuf.Timestamp
-	33, // 14: penstock.v1.Trigger.commit:type_name -> penstock.v1.Commit
-	31, // 15: penstock.v1.Trigger.why:type_name -> penstock.v1.Reason
-	31, // 16: penstock.v1.Plan.why:type_name -> penstock.v1.Reason
-	34, // 17: penstock.v1.Plan.versions:type_name -> penstock.v1.Version
-	34, // 18: penstock.v1.Plan.from:type_name -> penstock.v1.Version
-	35, // 19: penstock.v1.Plan.timeout:type_name -> google.protobuf.Duration
+	34, // 6: penstock.v1.Deployment.triggered_at:type_name -> google.protobuf.Timestamp
+	34, // 7: penstock.v1.Deployment.planned_at:type_name -> google.protobuf.Timestamp
+	34, // 8: penstock.v1.Deployment.started_at:type_name -> google.protobuf.Timestamp
+	34, // 9: penstock.v1.Deployment.rollback_at:type_name -> google.protobuf.Timestamp
+	34, // 10: penstock.v1.Deployment.finished_at:type_name -> google.protobuf.Timestamp
+	34, // 11: penstock.v1.Deployment.deadline:type_name -> google.protobuf.Timestamp
+	31, // 12: penstock.v1.Deployment.labels:type_name -> penstock.v1.Deployment.LabelsEntry
+	34, // 13: penstock.v1.Deployment.admitted_at:type_name -> google.protobuf.Timestamp
+	35, // 14: penstock.v1.Trigger.commit:type_name -> penstock.v1.Commit
+	33, // 15: penstock.v1.Trigger.why:type_name -> penstock.v1.Reason
+	33, // 16: penstock.v1.Plan.why:type_name -> penstock.v1.Reason
+	36, // 17: penstock.v1.Plan.versions:type_name -> penstock.v1.Version
+	36, // 18: penstock.v1.Plan.from:type_name -> penstock.v1.Version
+	37, // 19: penstock.v1.Plan.timeout:type_name -> google.protobuf.Duration
 	3,  // 20: penstock.v1.Plan.claims:type_name -> penstock.v1.Claim
-	31, // 21: penstock.v1.Plan.notes:type_name -> penstock.v1.Reason
-	35, // 22: penstock.v1.Plan.settle_time:type_name -> google.protobuf.Duration
-	35, // 23: penstock.v1.Stage.timeout:type_name -> google.protobuf.Duration
-	35, // 24: penstock.v1.Stage.wait:type_name -> google.protobuf.Duration
+	33, // 21: penstock.v1.Plan.notes:type_name -> penstock.v1.Reason
+	37, // 22: penstock.v1.Plan.settle_time:type_name -> google.protobuf.Duration
+	37, // 23: penstock.v1.Stage.timeout:type_name -> google.protobuf.Duration
+	37, // 24: penstock.v1.Stage.wait:type_name -> google.protobuf.Duration
 	5,  // 25: penstock.v1.Stage.exposure:type_name -> penstock.v1.Exposure
-	31, // 26: penstock.v1.Stage.reason:type_name -> penstock.v1.Reason
-	32, // 27: penstock.v1.Stage.started_at:type_name -> google.protobuf.Timestamp
-	32, // 28: penstock.v1.Stage.ended_at:type_name -> google.protobuf.Timestamp
-	32, // 29: penstock.v1.Stage.deadline:type_name -> google.protobuf.Timestamp
-	32, // 30: penstock.v1.Stage.until:type_name -> google.protobuf.Timestamp
+	33, // 26: penstock.v1.Stage.reason:type_name -> penstock.v1.Reason
+	34, // 27: penstock.v1.Stage.started_at:type_name -> google.protobuf.Timestamp
+	34, // 28: penstock.v1.Stage.ended_at:type_name -> google.protobuf.Timestamp
+	34, // 29: penstock.v1.Stage.deadline:type_name -> google.protobuf.Timestamp
+	34, // 30: penstock.v1.Stage.until:type_name -> google.protobuf.Timestamp
 	6,  // 31: penstock.v1.Stage.given:type_name -> penstock.v1.Approval
-	31, // 32: penstock.v1.Stage.waiting:type_name -> penstock.v1.Reason
-	32, // 33: penstock.v1.Stage.waiting_since:type_name -> google.protobuf.Timestamp
-	32, // 34: penstock.v1.Approval.at:type_name -> google.protobuf.Timestamp
-	32, // 35: penstock.v1.Cancel.at:type_name -> google.protobuf.Timestamp
-	36, // 36: penstock.v1.ListDeploymentsRequest.page:type_name -> penstock.v1.PageRequest
-	30, // 37: penstock.v1.ListDeploymentsRequest.labels:type_name -> penstock.v1.ListDeploymentsRequest.LabelsEntry
+	33, // 32: penstock.v1.Stage.waiting:type_name -> penstock.v1.Reason
+	34, // 33: penstock.v1.Stage.waiting_since:type_name -> google.protobuf.Timestamp
+	34, // 34: penstock.v1.Approval.at:type_name -> google.protobuf.Timestamp
+	34, // 35: penstock.v1.Cancel.at:type_name -> google.protobuf.Timestamp
+	38, // 36: penstock.v1.ListDeploymentsRequest.page:type_name -> penstock.v1.PageRequest
+	32, // 37: penstock.v1.ListDeploymentsRequest.labels:type_name -> penstock.v1.ListDeploymentsRequest.LabelsEntry
 	0,  // 38: penstock.v1.ListDeploymentsResponse.deployments:type_name -> penstock.v1.Deployment
-	37, // 39: penstock.v1.ListDeploymentsResponse.page:type_name -> penstock.v1.PageInfo
-	38, // 40: penstock.v1.ListDeploymentsResponse.facets:type_name -> penstock.v1.Facet
+	39, // 39: penstock.v1.ListDeploymentsResponse.page:type_name -> penstock.v1.PageInfo
+	40, // 40: penstock.v1.ListDeploymentsResponse.facets:type_name -> penstock.v1.Facet
 	0,  // 41: penstock.v1.GetDeploymentResponse.deployment:type_name -> penstock.v1.Deployment
 	8,  // 42: penstock.v1.GetDeploymentResponse.ledger:type_name -> penstock.v1.LedgerObject
-	36, // 43: penstock.v1.ListEventsRequest.page:type_name -> penstock.v1.PageRequest
-	39, // 44: penstock.v1.ListEventsResponse.events:type_name -> penstock.v1.Event
-	37, // 45: penstock.v1.ListEventsResponse.page:type_name -> penstock.v1.PageInfo
+	38, // 43: penstock.v1.ListEventsRequest.page:type_name -> penstock.v1.PageRequest
+	41, // 44: penstock.v1.ListEventsResponse.events:type_name -> penstock.v1.Event
+	39, // 45: penstock.v1.ListEventsResponse.page:type_name -> penstock.v1.PageInfo
 	0,  // 46: penstock.v1.CancelDeploymentResponse.deployment:type_name -> penstock.v1.Deployment
 	0,  // 47: penstock.v1.ApproveStageResponse.deployment:type_name -> penstock.v1.Deployment
 	0,  // 48: penstock.v1.RejectStageResponse.deployment:type_name -> penstock.v1.Deployment
@@ -2723,20 +2894,22 @@ var file_penstock_v1_deployment_proto_depIdxs = []int32{
 	19, // 55: penstock.v1.DeploymentService.RejectStage:input_type -> penstock.v1.RejectStageRequest
 	21, // 56: penstock.v1.DeploymentService.SkipStage:input_type -> penstock.v1.SkipStageRequest
 	23, // 57: penstock.v1.DeploymentService.RetryDeployment:input_type -> penstock.v1.RetryDeploymentRequest
-	25, // 58: penstock.v1.DeploymentService.ReadStageLog:input_type -> penstock.v1.ReadStageLogRequest
-	27, // 59: penstock.v1.DeploymentService.GetChanges:input_type -> penstock.v1.GetChangesRequest
-	10, // 60: penstock.v1.DeploymentService.ListDeployments:output_type -> penstock.v1.ListDeploymentsResponse
-	12, // 61: penstock.v1.DeploymentService.GetDeployment:output_type -> penstock.v1.GetDeploymentResponse
-	14, // 62: penstock.v1.DeploymentService.ListEvents:output_type -> penstock.v1.ListEventsResponse
-	16, // 63: penstock.v1.DeploymentService.CancelDeployment:output_type -> penstock.v1.CancelDeploymentResponse
-	18, // 64: penstock.v1.DeploymentService.ApproveStage:output_type -> penstock.v1.ApproveStageResponse
-	20, // 65: penstock.v1.DeploymentService.RejectStage:output_type -> penstock.v1.RejectStageResponse
-	22, // 66: penstock.v1.DeploymentService.SkipStage:output_type -> penstock.v1.SkipStageResponse
-	24, // 67: penstock.v1.DeploymentService.RetryDeployment:output_type -> penstock.v1.RetryDeploymentResponse
-	26, // 68: penstock.v1.DeploymentService.ReadStageLog:output_type -> penstock.v1.ReadStageLogResponse
-	28, // 69: penstock.v1.DeploymentService.GetChanges:output_type -> penstock.v1.GetChangesResponse
-	60, // [60:70] is the sub-list for method output_type
-	50, // [50:60] is the sub-list for method input_type
+	25, // 58: penstock.v1.DeploymentService.RollBackTo:input_type -> penstock.v1.RollBackToRequest
+	27, // 59: penstock.v1.DeploymentService.ReadStageLog:input_type -> penstock.v1.ReadStageLogRequest
+	29, // 60: penstock.v1.DeploymentService.GetChanges:input_type -> penstock.v1.GetChangesRequest
+	10, // 61: penstock.v1.DeploymentService.ListDeployments:output_type -> penstock.v1.ListDeploymentsResponse
+	12, // 62: penstock.v1.DeploymentService.GetDeployment:output_type -> penstock.v1.GetDeploymentResponse
+	14, // 63: penstock.v1.DeploymentService.ListEvents:output_type -> penstock.v1.ListEventsResponse
+	16, // 64: penstock.v1.DeploymentService.CancelDeployment:output_type -> penstock.v1.CancelDeploymentResponse
+	18, // 65: penstock.v1.DeploymentService.ApproveStage:output_type -> penstock.v1.ApproveStageResponse
+	20, // 66: penstock.v1.DeploymentService.RejectStage:output_type -> penstock.v1.RejectStageResponse
+	22, // 67: penstock.v1.DeploymentService.SkipStage:output_type -> penstock.v1.SkipStageResponse
+	24, // 68: penstock.v1.DeploymentService.RetryDeployment:output_type -> penstock.v1.RetryDeploymentResponse
+	26, // 69: penstock.v1.DeploymentService.RollBackTo:output_type -> penstock.v1.RollBackToResponse
+	28, // 70: penstock.v1.DeploymentService.ReadStageLog:output_type -> penstock.v1.ReadStageLogResponse
+	30, // 71: penstock.v1.DeploymentService.GetChanges:output_type -> penstock.v1.GetChangesResponse
+	61, // [61:72] is the sub-list for method output_type
+	50, // [50:61] is the sub-list for method input_type
 	50, // [50:50] is the sub-list for extension type_name
 	50, // [50:50] is the sub-list for extension extendee
 	0,  // [0:50] is the sub-list for field type_name
@@ -2754,7 +2927,7 @@ func file_penstock_v1_deployment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_deployment_proto_rawDesc), len(file_penstock_v1_deployment_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

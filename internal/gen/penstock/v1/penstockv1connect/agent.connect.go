@@ -58,6 +58,9 @@ const (
 	AgentServicePutBlobProcedure = "/penstock.v1.AgentService/PutBlob"
 	// AgentServiceGetBlobProcedure is the fully-qualified name of the AgentService's GetBlob RPC.
 	AgentServiceGetBlobProcedure = "/penstock.v1.AgentService/GetBlob"
+	// AgentServiceAnswerQuestionProcedure is the fully-qualified name of the AgentService's
+	// AnswerQuestion RPC.
+	AgentServiceAnswerQuestionProcedure = "/penstock.v1.AgentService/AnswerQuestion"
 	// AgentServiceReportLiveProcedure is the fully-qualified name of the AgentService's ReportLive RPC.
 	AgentServiceReportLiveProcedure = "/penstock.v1.AgentService/ReportLive"
 )
@@ -88,6 +91,8 @@ type AgentServiceClient interface {
 	PutBlob(context.Context, *connect.Request[v1.PutBlobRequest]) (*connect.Response[v1.PutBlobResponse], error)
 	// GetBlob reads a blob.
 	GetBlob(context.Context, *connect.Request[v1.GetBlobRequest]) (*connect.Response[v1.GetBlobResponse], error)
+	// AnswerQuestion answers a question of GetWork, or says why it cannot.
+	AnswerQuestion(context.Context, *connect.Request[v1.AnswerQuestionRequest]) (*connect.Response[v1.AnswerQuestionResponse], error)
 	// ReportLive stores one observation of an application.
 	ReportLive(context.Context, *connect.Request[v1.ReportLiveRequest]) (*connect.Response[v1.ReportLiveResponse], error)
 }
@@ -175,6 +180,12 @@ func NewAgentServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(agentServiceMethods.ByName("GetBlob")),
 			connect.WithClientOptions(opts...),
 		),
+		answerQuestion: connect.NewClient[v1.AnswerQuestionRequest, v1.AnswerQuestionResponse](
+			httpClient,
+			baseURL+AgentServiceAnswerQuestionProcedure,
+			connect.WithSchema(agentServiceMethods.ByName("AnswerQuestion")),
+			connect.WithClientOptions(opts...),
+		),
 		reportLive: connect.NewClient[v1.ReportLiveRequest, v1.ReportLiveResponse](
 			httpClient,
 			baseURL+AgentServiceReportLiveProcedure,
@@ -186,19 +197,20 @@ func NewAgentServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // agentServiceClient implements AgentServiceClient.
 type agentServiceClient struct {
-	hello       *connect.Client[v1.HelloRequest, v1.HelloResponse]
-	renew       *connect.Client[v1.RenewRequest, v1.RenewResponse]
-	leave       *connect.Client[v1.LeaveRequest, v1.LeaveResponse]
-	wait        *connect.Client[v1.WaitRequest, v1.WaitResponse]
-	getWork     *connect.Client[v1.GetWorkRequest, v1.GetWorkResponse]
-	reportHead  *connect.Client[v1.ReportHeadRequest, v1.ReportHeadResponse]
-	reportFiles *connect.Client[v1.ReportFilesRequest, v1.ReportFilesResponse]
-	report      *connect.Client[v1.ReportRequest, v1.ReportResponse]
-	putJournal  *connect.Client[v1.PutJournalRequest, v1.PutJournalResponse]
-	appendLog   *connect.Client[v1.AppendLogRequest, v1.AppendLogResponse]
-	putBlob     *connect.Client[v1.PutBlobRequest, v1.PutBlobResponse]
-	getBlob     *connect.Client[v1.GetBlobRequest, v1.GetBlobResponse]
-	reportLive  *connect.Client[v1.ReportLiveRequest, v1.ReportLiveResponse]
+	hello          *connect.Client[v1.HelloRequest, v1.HelloResponse]
+	renew          *connect.Client[v1.RenewRequest, v1.RenewResponse]
+	leave          *connect.Client[v1.LeaveRequest, v1.LeaveResponse]
+	wait           *connect.Client[v1.WaitRequest, v1.WaitResponse]
+	getWork        *connect.Client[v1.GetWorkRequest, v1.GetWorkResponse]
+	reportHead     *connect.Client[v1.ReportHeadRequest, v1.ReportHeadResponse]
+	reportFiles    *connect.Client[v1.ReportFilesRequest, v1.ReportFilesResponse]
+	report         *connect.Client[v1.ReportRequest, v1.ReportResponse]
+	putJournal     *connect.Client[v1.PutJournalRequest, v1.PutJournalResponse]
+	appendLog      *connect.Client[v1.AppendLogRequest, v1.AppendLogResponse]
+	putBlob        *connect.Client[v1.PutBlobRequest, v1.PutBlobResponse]
+	getBlob        *connect.Client[v1.GetBlobRequest, v1.GetBlobResponse]
+	answerQuestion *connect.Client[v1.AnswerQuestionRequest, v1.AnswerQuestionResponse]
+	reportLive     *connect.Client[v1.ReportLiveRequest, v1.ReportLiveResponse]
 }
 
 // Hello calls penstock.v1.AgentService.Hello.
@@ -261,6 +273,11 @@ func (c *agentServiceClient) GetBlob(ctx context.Context, req *connect.Request[v
 	return c.getBlob.CallUnary(ctx, req)
 }
 
+// AnswerQuestion calls penstock.v1.AgentService.AnswerQuestion.
+func (c *agentServiceClient) AnswerQuestion(ctx context.Context, req *connect.Request[v1.AnswerQuestionRequest]) (*connect.Response[v1.AnswerQuestionResponse], error) {
+	return c.answerQuestion.CallUnary(ctx, req)
+}
+
 // ReportLive calls penstock.v1.AgentService.ReportLive.
 func (c *agentServiceClient) ReportLive(ctx context.Context, req *connect.Request[v1.ReportLiveRequest]) (*connect.Response[v1.ReportLiveResponse], error) {
 	return c.reportLive.CallUnary(ctx, req)
@@ -292,6 +309,8 @@ type AgentServiceHandler interface {
 	PutBlob(context.Context, *connect.Request[v1.PutBlobRequest]) (*connect.Response[v1.PutBlobResponse], error)
 	// GetBlob reads a blob.
 	GetBlob(context.Context, *connect.Request[v1.GetBlobRequest]) (*connect.Response[v1.GetBlobResponse], error)
+	// AnswerQuestion answers a question of GetWork, or says why it cannot.
+	AnswerQuestion(context.Context, *connect.Request[v1.AnswerQuestionRequest]) (*connect.Response[v1.AnswerQuestionResponse], error)
 	// ReportLive stores one observation of an application.
 	ReportLive(context.Context, *connect.Request[v1.ReportLiveRequest]) (*connect.Response[v1.ReportLiveResponse], error)
 }
@@ -375,6 +394,12 @@ func NewAgentServiceHandler(svc AgentServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(agentServiceMethods.ByName("GetBlob")),
 		connect.WithHandlerOptions(opts...),
 	)
+	agentServiceAnswerQuestionHandler := connect.NewUnaryHandler(
+		AgentServiceAnswerQuestionProcedure,
+		svc.AnswerQuestion,
+		connect.WithSchema(agentServiceMethods.ByName("AnswerQuestion")),
+		connect.WithHandlerOptions(opts...),
+	)
 	agentServiceReportLiveHandler := connect.NewUnaryHandler(
 		AgentServiceReportLiveProcedure,
 		svc.ReportLive,
@@ -407,6 +432,8 @@ func NewAgentServiceHandler(svc AgentServiceHandler, opts ...connect.HandlerOpti
 			agentServicePutBlobHandler.ServeHTTP(w, r)
 		case AgentServiceGetBlobProcedure:
 			agentServiceGetBlobHandler.ServeHTTP(w, r)
+		case AgentServiceAnswerQuestionProcedure:
+			agentServiceAnswerQuestionHandler.ServeHTTP(w, r)
 		case AgentServiceReportLiveProcedure:
 			agentServiceReportLiveHandler.ServeHTTP(w, r)
 		default:
@@ -464,6 +491,10 @@ func (UnimplementedAgentServiceHandler) PutBlob(context.Context, *connect.Reques
 
 func (UnimplementedAgentServiceHandler) GetBlob(context.Context, *connect.Request[v1.GetBlobRequest]) (*connect.Response[v1.GetBlobResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.AgentService.GetBlob is not implemented"))
+}
+
+func (UnimplementedAgentServiceHandler) AnswerQuestion(context.Context, *connect.Request[v1.AnswerQuestionRequest]) (*connect.Response[v1.AnswerQuestionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.AgentService.AnswerQuestion is not implemented"))
 }
 
 func (UnimplementedAgentServiceHandler) ReportLive(context.Context, *connect.Request[v1.ReportLiveRequest]) (*connect.Response[v1.ReportLiveResponse], error) {

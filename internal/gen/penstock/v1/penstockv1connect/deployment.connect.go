@@ -57,6 +57,9 @@ const (
 	// DeploymentServiceRetryDeploymentProcedure is the fully-qualified name of the DeploymentService's
 	// RetryDeployment RPC.
 	DeploymentServiceRetryDeploymentProcedure = "/penstock.v1.DeploymentService/RetryDeployment"
+	// DeploymentServiceRollBackToProcedure is the fully-qualified name of the DeploymentService's
+	// RollBackTo RPC.
+	DeploymentServiceRollBackToProcedure = "/penstock.v1.DeploymentService/RollBackTo"
 	// DeploymentServiceReadStageLogProcedure is the fully-qualified name of the DeploymentService's
 	// ReadStageLog RPC.
 	DeploymentServiceReadStageLogProcedure = "/penstock.v1.DeploymentService/ReadStageLog"
@@ -83,6 +86,8 @@ type DeploymentServiceClient interface {
 	SkipStage(context.Context, *connect.Request[v1.SkipStageRequest]) (*connect.Response[v1.SkipStageResponse], error)
 	// RetryDeployment starts a new deployment of the same commit.
 	RetryDeployment(context.Context, *connect.Request[v1.RetryDeploymentRequest]) (*connect.Response[v1.RetryDeploymentResponse], error)
+	// RollBackTo starts a deployment of the commit of an earlier, good deployment.
+	RollBackTo(context.Context, *connect.Request[v1.RollBackToRequest]) (*connect.Response[v1.RollBackToResponse], error)
 	// ReadStageLog reads a stage's log from an offset and follows it until the stage ends.
 	ReadStageLog(context.Context, *connect.Request[v1.ReadStageLogRequest]) (*connect.ServerStreamForClient[v1.ReadStageLogResponse], error)
 	// GetChanges reads the rendered, masked difference of a planned deployment.
@@ -151,6 +156,12 @@ func NewDeploymentServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(deploymentServiceMethods.ByName("RetryDeployment")),
 			connect.WithClientOptions(opts...),
 		),
+		rollBackTo: connect.NewClient[v1.RollBackToRequest, v1.RollBackToResponse](
+			httpClient,
+			baseURL+DeploymentServiceRollBackToProcedure,
+			connect.WithSchema(deploymentServiceMethods.ByName("RollBackTo")),
+			connect.WithClientOptions(opts...),
+		),
 		readStageLog: connect.NewClient[v1.ReadStageLogRequest, v1.ReadStageLogResponse](
 			httpClient,
 			baseURL+DeploymentServiceReadStageLogProcedure,
@@ -177,6 +188,7 @@ type deploymentServiceClient struct {
 	rejectStage      *connect.Client[v1.RejectStageRequest, v1.RejectStageResponse]
 	skipStage        *connect.Client[v1.SkipStageRequest, v1.SkipStageResponse]
 	retryDeployment  *connect.Client[v1.RetryDeploymentRequest, v1.RetryDeploymentResponse]
+	rollBackTo       *connect.Client[v1.RollBackToRequest, v1.RollBackToResponse]
 	readStageLog     *connect.Client[v1.ReadStageLogRequest, v1.ReadStageLogResponse]
 	getChanges       *connect.Client[v1.GetChangesRequest, v1.GetChangesResponse]
 }
@@ -221,6 +233,11 @@ func (c *deploymentServiceClient) RetryDeployment(ctx context.Context, req *conn
 	return c.retryDeployment.CallUnary(ctx, req)
 }
 
+// RollBackTo calls penstock.v1.DeploymentService.RollBackTo.
+func (c *deploymentServiceClient) RollBackTo(ctx context.Context, req *connect.Request[v1.RollBackToRequest]) (*connect.Response[v1.RollBackToResponse], error) {
+	return c.rollBackTo.CallUnary(ctx, req)
+}
+
 // ReadStageLog calls penstock.v1.DeploymentService.ReadStageLog.
 func (c *deploymentServiceClient) ReadStageLog(ctx context.Context, req *connect.Request[v1.ReadStageLogRequest]) (*connect.ServerStreamForClient[v1.ReadStageLogResponse], error) {
 	return c.readStageLog.CallServerStream(ctx, req)
@@ -249,6 +266,8 @@ type DeploymentServiceHandler interface {
 	SkipStage(context.Context, *connect.Request[v1.SkipStageRequest]) (*connect.Response[v1.SkipStageResponse], error)
 	// RetryDeployment starts a new deployment of the same commit.
 	RetryDeployment(context.Context, *connect.Request[v1.RetryDeploymentRequest]) (*connect.Response[v1.RetryDeploymentResponse], error)
+	// RollBackTo starts a deployment of the commit of an earlier, good deployment.
+	RollBackTo(context.Context, *connect.Request[v1.RollBackToRequest]) (*connect.Response[v1.RollBackToResponse], error)
 	// ReadStageLog reads a stage's log from an offset and follows it until the stage ends.
 	ReadStageLog(context.Context, *connect.Request[v1.ReadStageLogRequest], *connect.ServerStream[v1.ReadStageLogResponse]) error
 	// GetChanges reads the rendered, masked difference of a planned deployment.
@@ -313,6 +332,12 @@ func NewDeploymentServiceHandler(svc DeploymentServiceHandler, opts ...connect.H
 		connect.WithSchema(deploymentServiceMethods.ByName("RetryDeployment")),
 		connect.WithHandlerOptions(opts...),
 	)
+	deploymentServiceRollBackToHandler := connect.NewUnaryHandler(
+		DeploymentServiceRollBackToProcedure,
+		svc.RollBackTo,
+		connect.WithSchema(deploymentServiceMethods.ByName("RollBackTo")),
+		connect.WithHandlerOptions(opts...),
+	)
 	deploymentServiceReadStageLogHandler := connect.NewServerStreamHandler(
 		DeploymentServiceReadStageLogProcedure,
 		svc.ReadStageLog,
@@ -344,6 +369,8 @@ func NewDeploymentServiceHandler(svc DeploymentServiceHandler, opts ...connect.H
 			deploymentServiceSkipStageHandler.ServeHTTP(w, r)
 		case DeploymentServiceRetryDeploymentProcedure:
 			deploymentServiceRetryDeploymentHandler.ServeHTTP(w, r)
+		case DeploymentServiceRollBackToProcedure:
+			deploymentServiceRollBackToHandler.ServeHTTP(w, r)
 		case DeploymentServiceReadStageLogProcedure:
 			deploymentServiceReadStageLogHandler.ServeHTTP(w, r)
 		case DeploymentServiceGetChangesProcedure:
@@ -387,6 +414,10 @@ func (UnimplementedDeploymentServiceHandler) SkipStage(context.Context, *connect
 
 func (UnimplementedDeploymentServiceHandler) RetryDeployment(context.Context, *connect.Request[v1.RetryDeploymentRequest]) (*connect.Response[v1.RetryDeploymentResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.DeploymentService.RetryDeployment is not implemented"))
+}
+
+func (UnimplementedDeploymentServiceHandler) RollBackTo(context.Context, *connect.Request[v1.RollBackToRequest]) (*connect.Response[v1.RollBackToResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.DeploymentService.RollBackTo is not implemented"))
 }
 
 func (UnimplementedDeploymentServiceHandler) ReadStageLog(context.Context, *connect.Request[v1.ReadStageLogRequest], *connect.ServerStream[v1.ReadStageLogResponse]) error {

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file penstock/v1/agent.proto.
  */
 export const file_penstock_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChdwZW5zdG9jay92MS9hZ2VudC5wcm90bxILcGVuc3RvY2sudjEi7AEKDEhlbGxvUmVxdWVzdBITCgttaW5fdmVyc2lvbhgBIAEoBRITCgttYXhfdmVyc2lvbhgCIAEoBRISCgpwcm9jZXNzX2lkGAMgASgJEgwKBGhvc3QYBCABKAkSDwoHdmVyc2lvbhgFIAEoCRItCgxyZXBvc2l0b3JpZXMYBiADKAsyFy5wZW5zdG9jay52MS5SZXBvc2l0b3J5EigKCXByb3ZpZGVycxgHIAMoCzIVLnBlbnN0b2NrLnYxLlByb3ZpZGVyEiYKBnN0YWdlcxgIIAMoCzIWLnBlbnN0b2NrLnYxLlN0YWdlSW5mbyI1CglTdGFnZUluZm8SDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGRlc2MYAyABKAkiowIKDUhlbGxvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoBRISCgpzZXNzaW9uX2lkGAIgASgJEigKBWxlYXNlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC3JlbmV3X2V2ZXJ5GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2luY2FybmF0aW9uGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkSEAoIYWdlbnRfaWQYByABKAkSEgoKYWdlbnRfbmFtZRgIIAEoCRITCgt3ZWJfYWRkcmVzcxgJIAEoCRIvCgtzZXJ2ZXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoMUmVuZXdSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoNUmVuZXdSZXNwb25zZRIoCgVsZWFzZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtpbmNhcm5hdGlvbhgCIAEoCSIiCgxMZWF2ZVJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSIPCg1MZWF2ZVJlc3BvbnNlIiEKC1dhaXRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiLgoMV2FpdFJlc3BvbnNlEgwKBHdvcmsYASABKAgSEAoIcmVwb19pZHMYAiADKAkiJAoOR2V0V29ya1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSLTAQoPR2V0V29ya1Jlc3BvbnNlEjUKDGFwcGxpY2F0aW9ucxgBIAMoCzIfLnBlbnN0b2NrLnYxLldhdGNoZWRBcHBsaWNhdGlvbhIsCgthc3NpZ25tZW50cxgCIAMoCzIXLnBlbnN0b2NrLnYxLkFzc2lnbm1lbnQSKAoJcXVlc3Rpb25zGAMgAygLMhUucGVuc3RvY2sudjEuUXVlc3Rpb24SMQoMcmVwb3NpdG9yaWVzGAQgAygLMhsucGVuc3RvY2sudjEuUmVwb3NpdG9yeVdvcmsiVQoOUmVwb3NpdG9yeVdvcmsSDwoHcmVwb19pZBgBIAEoCRIOCgZicmFuY2gYAiABKAkSDAoEaGVhZBgDIAEoCRIUCgxhcHBsaWNhdGlvbnMYBCADKAkiKQoSV2F0Y2hlZEFwcGxpY2F0aW9uEhMKC2FwcGxpY2F0aW9uGAEgASgJIrcBCgpBc3NpZ25tZW50EhUKDWRlcGxveW1lbnRfaWQYASABKAkSDQoFZXBvY2gYAiABKAMSEgoKZGVwbG95bWVudBgDIAEoCRIqCgdqb3VybmFsGAQgAygLMhkucGVuc3RvY2sudjEuSm91cm5hbEVudHJ5Ei4KC3dyaXRlX2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2FwcGxpY2F0aW9uGAYgASgJIkoKDEpvdXJuYWxFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkSDQoFc3RhZ2UYAyABKAkSDwoHYXR0ZW1wdBgEIAEoBSJ6CghRdWVzdGlvbhIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEhYKDmFwcGxpY2F0aW9uX2lkGAMgASgJEg4KBmNvbW1pdBgEIAEoCRIsCghkZWFkbGluZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiwgEKEVJlcG9ydEhlYWRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDwoHcmVwb19pZBgCIAEoCRIOCgZicmFuY2gYAyABKAkSCwoDb2xkGAQgASgJEgsKA25ldxgFIAEoCRIjCgZjb21taXQYBiABKAsyEy5wZW5zdG9jay52MS5Db21taXQSKgoKY2FuZGlkYXRlcxgHIAMoCzIWLnBlbnN0b2NrLnYxLkNhbmRpZGF0ZRINCgVlcnJvchgIIAEoCSLbAQoJQ2FuZGlkYXRlEhYKDmFwcGxpY2F0aW9uX2lkGAEgASgJEgsKA2R1ZRgCIAEoCBILCgN3aHkYAyABKAkSFgoOaW52YWxpZF9kZXRhaWwYBCABKAkSDAoEbmFtZRgFIAEoCRIyCgZsYWJlbHMYBiADKAsyIi5wZW5zdG9jay52MS5DYW5kaWRhdGUuTGFiZWxzRW50cnkSEwoLZGVzY3JpcHRpb24YByABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJPChJSZXBvcnRIZWFkUmVzcG9uc2USEwoLbW92ZW1lbnRfaWQYASABKAkSFgoOZGVwbG95bWVudF9pZHMYAiADKAkSDAoEaGVhZBgDIAEoCSKMAQoSUmVwb3J0RmlsZXNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDwoHcmVwb19pZBgCIAEoCRIOCgZicmFuY2gYAyABKAkSDgoGY29tbWl0GAQgASgJEjEKBWZpbGVzGAUgAygLMiIucGVuc3RvY2sudjEuRGlzY292ZXJlZEFwcGxpY2F0aW9uIikKE1JlcG9ydEZpbGVzUmVzcG9uc2USEgoKcmVnaXN0ZXJlZBgBIAEoCCKbAgoNUmVwb3J0UmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhUKDWRlcGxveW1lbnRfaWQYAiABKAkSDQoFZXBvY2gYAyABKAMSEAoIZXZlbnRfaWQYBCABKAkSKgoHcGxhbm5lZBgFIAEoCzIXLnBlbnN0b2NrLnYxLlBsYW5SZXBvcnRIABI0CgtwbGFuX2ZhaWxlZBgGIAEoCzIdLnBlbnN0b2NrLnYxLlBsYW5GYWlsZWRSZXBvcnRIABInCgRzdGVwGAcgASgLMhcucGVuc3RvY2sudjEuU3RlcFJlcG9ydEgAEisKBmJyZWFjaBgIIAEoCzIZLnBlbnN0b2NrLnYxLkJyZWFjaFJlcG9ydEgAQgYKBHdoYXQiGgoKUGxhblJlcG9ydBIMCgRwbGFuGAEgASgJIjkKEFBsYW5GYWlsZWRSZXBvcnQSDgoGcmVhc29uGAEgASgJEhUKDW5vdGhpbmdfdG9fZG8YAiABKAgicQoKU3RlcFJlcG9ydBIQCghzdGFnZV9pZBgBIAEoCRIPCgdhdHRlbXB0GAIgASgFEgwKBHN0ZXAYAyABKAUSEAoIcHJvZ3Jlc3MYBCABKAkSDgoGcmVhc29uGAUgASgJEhAKCHZlcmlmaWVkGAYgASgJIiwKDEJyZWFjaFJlcG9ydBIMCgRraW5kGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIkCg5SZXBvcnRSZXNwb25zZRISCgpkZXBsb3ltZW50GAEgASgJInkKEVB1dEpvdXJuYWxSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFQoNZGVwbG95bWVudF9pZBgCIAEoCRINCgVlcG9jaBgDIAEoAxIqCgdlbnRyaWVzGAQgAygLMhkucGVuc3RvY2sudjEuSm91cm5hbEVudHJ5IhQKElB1dEpvdXJuYWxSZXNwb25zZSKNAQoQQXBwZW5kTG9nUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhUKDWRlcGxveW1lbnRfaWQYAiABKAkSEAoIc3RhZ2VfaWQYAyABKAkSDwoHYXR0ZW1wdBgEIAEoBRINCgVlcG9jaBgFIAEoAxIOCgZvZmZzZXQYBiABKAMSDAoEZGF0YRgHIAEoDCIhChFBcHBlbmRMb2dSZXNwb25zZRIMCgRmdWxsGAEgASgIIjIKDlB1dEJsb2JSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDAoEZGF0YRgCIAEoDCIhCg9QdXRCbG9iUmVzcG9uc2USDgoGZGlnZXN0GAEgASgJIjQKDkdldEJsb2JSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDgoGZGlnZXN0GAIgASgJIh8KD0dldEJsb2JSZXNwb25zZRIMCgRkYXRhGAEgASgMIpgBChFSZXBvcnRMaXZlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhYKDmFwcGxpY2F0aW9uX2lkGAIgASgJEioKCmxpdmVfc3RhdGUYAyABKAsyFi5wZW5zdG9jay52MS5MaXZlU3RhdGUSKwoKY29tcGFyaXNvbhgEIAEoCzIXLnBlbnN0b2NrLnYxLkNvbXBhcmlzb24iwgEKCkNvbXBhcmlzb24SGgoSZ29vZF9kZXBsb3ltZW50X2lkGAEgASgJEhoKEmxhc3RfZGVwbG95bWVudF9pZBgCIAEoCRINCgVjb3VudBgDIAEoBRIOCgZkaWdlc3QYBCABKAkSDwoHc3VtbWFyeRgFIAEoCRIMCgRibG9iGAYgASgJEg8KB2RlcGxveXMYByABKAgSLQoKbWluX3dpbmRvdxgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIUChJSZXBvcnRMaXZlUmVzcG9uc2UyrQcKDEFnZW50U2VydmljZRI+CgVIZWxsbxIZLnBlbnN0b2NrLnYxLkhlbGxvUmVxdWVzdBoaLnBlbnN0b2NrLnYxLkhlbGxvUmVzcG9uc2USPgoFUmVuZXcSGS5wZW5zdG9jay52MS5SZW5ld1JlcXVlc3QaGi5wZW5zdG9jay52MS5SZW5ld1Jlc3BvbnNlEj4KBUxlYXZlEhkucGVuc3RvY2sudjEuTGVhdmVSZXF1ZXN0GhoucGVuc3RvY2sudjEuTGVhdmVSZXNwb25zZRI9CgRXYWl0EhgucGVuc3RvY2sudjEuV2FpdFJlcXVlc3QaGS5wZW5zdG9jay52MS5XYWl0UmVzcG9uc2UwARJECgdHZXRXb3JrEhsucGVuc3RvY2sudjEuR2V0V29ya1JlcXVlc3QaHC5wZW5zdG9jay52MS5HZXRXb3JrUmVzcG9uc2USTQoKUmVwb3J0SGVhZBIeLnBlbnN0b2NrLnYxLlJlcG9ydEhlYWRSZXF1ZXN0Gh8ucGVuc3RvY2sudjEuUmVwb3J0SGVhZFJlc3BvbnNlElAKC1JlcG9ydEZpbGVzEh8ucGVuc3RvY2sudjEuUmVwb3J0RmlsZXNSZXF1ZXN0GiAucGVuc3RvY2sudjEuUmVwb3J0RmlsZXNSZXNwb25zZRJBCgZSZXBvcnQSGi5wZW5zdG9jay52MS5SZXBvcnRSZXF1ZXN0GhsucGVuc3RvY2sudjEuUmVwb3J0UmVzcG9uc2USTQoKUHV0Sm91cm5hbBIeLnBlbnN0b2NrLnYxLlB1dEpvdXJuYWxSZXF1ZXN0Gh8ucGVuc3RvY2sudjEuUHV0Sm91cm5hbFJlc3BvbnNlEkoKCUFwcGVuZExvZxIdLnBlbnN0b2NrLnYxLkFwcGVuZExvZ1JlcXVlc3QaHi5wZW5zdG9jay52MS5BcHBlbmRMb2dSZXNwb25zZRJECgdQdXRCbG9iEhsucGVuc3RvY2sudjEuUHV0QmxvYlJlcXVlc3QaHC5wZW5zdG9jay52MS5QdXRCbG9iUmVzcG9uc2USRAoHR2V0QmxvYhIbLnBlbnN0b2NrLnYxLkdldEJsb2JSZXF1ZXN0GhwucGVuc3RvY2sudjEuR2V0QmxvYlJlc3BvbnNlEk0KClJlcG9ydExpdmUSHi5wZW5zdG9jay52MS5SZXBvcnRMaXZlUmVxdWVzdBofLnBlbnN0b2NrLnYxLlJlcG9ydExpdmVSZXNwb25zZUKvAQoPY29tLnBlbnN0b2NrLnYxQgpBZ2VudFByb3RvUAFaQ2dpdGh1Yi5jb20vcGVuc3RvY2stY2QvcGVuc3RvY2svaW50ZXJuYWwvZ2VuL3BlbnN0b2NrL3YxO3BlbnN0b2NrdjGiAgNQWFiqAgtQZW5zdG9jay5WMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_penstock_v1_application, file_penstock_v1_common, file_penstock_v1_project]);
+  fileDesc("ChdwZW5zdG9jay92MS9hZ2VudC5wcm90bxILcGVuc3RvY2sudjEi7AEKDEhlbGxvUmVxdWVzdBITCgttaW5fdmVyc2lvbhgBIAEoBRITCgttYXhfdmVyc2lvbhgCIAEoBRISCgpwcm9jZXNzX2lkGAMgASgJEgwKBGhvc3QYBCABKAkSDwoHdmVyc2lvbhgFIAEoCRItCgxyZXBvc2l0b3JpZXMYBiADKAsyFy5wZW5zdG9jay52MS5SZXBvc2l0b3J5EigKCXByb3ZpZGVycxgHIAMoCzIVLnBlbnN0b2NrLnYxLlByb3ZpZGVyEiYKBnN0YWdlcxgIIAMoCzIWLnBlbnN0b2NrLnYxLlN0YWdlSW5mbyI1CglTdGFnZUluZm8SDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGRlc2MYAyABKAkiowIKDUhlbGxvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoBRISCgpzZXNzaW9uX2lkGAIgASgJEigKBWxlYXNlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC3JlbmV3X2V2ZXJ5GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2luY2FybmF0aW9uGAUgASgJEhIKCnByb2plY3RfaWQYBiABKAkSEAoIYWdlbnRfaWQYByABKAkSEgoKYWdlbnRfbmFtZRgIIAEoCRITCgt3ZWJfYWRkcmVzcxgJIAEoCRIvCgtzZXJ2ZXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIgoMUmVuZXdSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoNUmVuZXdSZXNwb25zZRIoCgVsZWFzZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtpbmNhcm5hdGlvbhgCIAEoCSIiCgxMZWF2ZVJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSIPCg1MZWF2ZVJlc3BvbnNlIiEKC1dhaXRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiLgoMV2FpdFJlc3BvbnNlEgwKBHdvcmsYASABKAgSEAoIcmVwb19pZHMYAiADKAkiJAoOR2V0V29ya1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSLTAQoPR2V0V29ya1Jlc3BvbnNlEjUKDGFwcGxpY2F0aW9ucxgBIAMoCzIfLnBlbnN0b2NrLnYxLldhdGNoZWRBcHBsaWNhdGlvbhIsCgthc3NpZ25tZW50cxgCIAMoCzIXLnBlbnN0b2NrLnYxLkFzc2lnbm1lbnQSKAoJcXVlc3Rpb25zGAMgAygLMhUucGVuc3RvY2sudjEuUXVlc3Rpb24SMQoMcmVwb3NpdG9yaWVzGAQgAygLMhsucGVuc3RvY2sudjEuUmVwb3NpdG9yeVdvcmsiVQoOUmVwb3NpdG9yeVdvcmsSDwoHcmVwb19pZBgBIAEoCRIOCgZicmFuY2gYAiABKAkSDAoEaGVhZBgDIAEoCRIUCgxhcHBsaWNhdGlvbnMYBCADKAkiKQoSV2F0Y2hlZEFwcGxpY2F0aW9uEhMKC2FwcGxpY2F0aW9uGAEgASgJIrcBCgpBc3NpZ25tZW50EhUKDWRlcGxveW1lbnRfaWQYASABKAkSDQoFZXBvY2gYAiABKAMSEgoKZGVwbG95bWVudBgDIAEoCRIqCgdqb3VybmFsGAQgAygLMhkucGVuc3RvY2sudjEuSm91cm5hbEVudHJ5Ei4KC3dyaXRlX2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2FwcGxpY2F0aW9uGAYgASgJIkoKDEpvdXJuYWxFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkSDQoFc3RhZ2UYAyABKAkSDwoHYXR0ZW1wdBgEIAEoBSLLAQoIUXVlc3Rpb24SCgoCaWQYASABKAkSDAoEa2luZBgCIAEoCRIWCg5hcHBsaWNhdGlvbl9pZBgDIAEoCRIOCgZjb21taXQYBCABKAkSLAoIZGVhZGxpbmUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHN0cmF0ZWd5GAYgASgJEhMKC2FwcGxpY2F0aW9uGAcgASgJEigKBWxpbWl0GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uInUKFUFuc3dlclF1ZXN0aW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhMKC3F1ZXN0aW9uX2lkGAIgASgJEg4KBmRpZ2VzdBgDIAEoCRIOCgZyZWFzb24YBCABKAkSEwoLbGl2ZV9kaWdlc3QYBSABKAkiGAoWQW5zd2VyUXVlc3Rpb25SZXNwb25zZSLCAQoRUmVwb3J0SGVhZFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgdyZXBvX2lkGAIgASgJEg4KBmJyYW5jaBgDIAEoCRILCgNvbGQYBCABKAkSCwoDbmV3GAUgASgJEiMKBmNvbW1pdBgGIAEoCzITLnBlbnN0b2NrLnYxLkNvbW1pdBIqCgpjYW5kaWRhdGVzGAcgAygLMhYucGVuc3RvY2sudjEuQ2FuZGlkYXRlEg0KBWVycm9yGAggASgJItsBCglDYW5kaWRhdGUSFgoOYXBwbGljYXRpb25faWQYASABKAkSCwoDZHVlGAIgASgIEgsKA3doeRgDIAEoCRIWCg5pbnZhbGlkX2RldGFpbBgEIAEoCRIMCgRuYW1lGAUgASgJEjIKBmxhYmVscxgGIAMoCzIiLnBlbnN0b2NrLnYxLkNhbmRpZGF0ZS5MYWJlbHNFbnRyeRITCgtkZXNjcmlwdGlvbhgHIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk8KElJlcG9ydEhlYWRSZXNwb25zZRITCgttb3ZlbWVudF9pZBgBIAEoCRIWCg5kZXBsb3ltZW50X2lkcxgCIAMoCRIMCgRoZWFkGAMgASgJIowBChJSZXBvcnRGaWxlc1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgdyZXBvX2lkGAIgASgJEg4KBmJyYW5jaBgDIAEoCRIOCgZjb21taXQYBCABKAkSMQoFZmlsZXMYBSADKAsyIi5wZW5zdG9jay52MS5EaXNjb3ZlcmVkQXBwbGljYXRpb24iKQoTUmVwb3J0RmlsZXNSZXNwb25zZRISCgpyZWdpc3RlcmVkGAEgASgIIpsCCg1SZXBvcnRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFQoNZGVwbG95bWVudF9pZBgCIAEoCRINCgVlcG9jaBgDIAEoAxIQCghldmVudF9pZBgEIAEoCRIqCgdwbGFubmVkGAUgASgLMhcucGVuc3RvY2sudjEuUGxhblJlcG9ydEgAEjQKC3BsYW5fZmFpbGVkGAYgASgLMh0ucGVuc3RvY2sudjEuUGxhbkZhaWxlZFJlcG9ydEgAEicKBHN0ZXAYByABKAsyFy5wZW5zdG9jay52MS5TdGVwUmVwb3J0SAASKwoGYnJlYWNoGAggASgLMhkucGVuc3RvY2sudjEuQnJlYWNoUmVwb3J0SABCBgoEd2hhdCIaCgpQbGFuUmVwb3J0EgwKBHBsYW4YASABKAkiOQoQUGxhbkZhaWxlZFJlcG9ydBIOCgZyZWFzb24YASABKAkSFQoNbm90aGluZ190b19kbxgCIAEoCCJxCgpTdGVwUmVwb3J0EhAKCHN0YWdlX2lkGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSDAoEc3RlcBgDIAEoBRIQCghwcm9ncmVzcxgEIAEoCRIOCgZyZWFzb24YBSABKAkSEAoIdmVyaWZpZWQYBiABKAkiLAoMQnJlYWNoUmVwb3J0EgwKBGtpbmQYASABKAkSDgoGcmVhc29uGAIgASgJIiQKDlJlcG9ydFJlc3BvbnNlEhIKCmRlcGxveW1lbnQYASABKAkieQoRUHV0Sm91cm5hbFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIVCg1kZXBsb3ltZW50X2lkGAIgASgJEg0KBWVwb2NoGAMgASgDEioKB2VudHJpZXMYBCADKAsyGS5wZW5zdG9jay52MS5Kb3VybmFsRW50cnkiFAoSUHV0Sm91cm5hbFJlc3BvbnNlIo0BChBBcHBlbmRMb2dSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFQoNZGVwbG95bWVudF9pZBgCIAEoCRIQCghzdGFnZV9pZBgDIAEoCRIPCgdhdHRlbXB0GAQgASgFEg0KBWVwb2NoGAUgASgDEg4KBm9mZnNldBgGIAEoAxIMCgRkYXRhGAcgASgMIiEKEUFwcGVuZExvZ1Jlc3BvbnNlEgwKBGZ1bGwYASABKAgiMgoOUHV0QmxvYlJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRkYXRhGAIgASgMIiEKD1B1dEJsb2JSZXNwb25zZRIOCgZkaWdlc3QYASABKAkiNAoOR2V0QmxvYlJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIOCgZkaWdlc3QYAiABKAkiHwoPR2V0QmxvYlJlc3BvbnNlEgwKBGRhdGEYASABKAwimAEKEVJlcG9ydExpdmVSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYXBwbGljYXRpb25faWQYAiABKAkSKgoKbGl2ZV9zdGF0ZRgDIAEoCzIWLnBlbnN0b2NrLnYxLkxpdmVTdGF0ZRIrCgpjb21wYXJpc29uGAQgASgLMhcucGVuc3RvY2sudjEuQ29tcGFyaXNvbiLCAQoKQ29tcGFyaXNvbhIaChJnb29kX2RlcGxveW1lbnRfaWQYASABKAkSGgoSbGFzdF9kZXBsb3ltZW50X2lkGAIgASgJEg0KBWNvdW50GAMgASgFEg4KBmRpZ2VzdBgEIAEoCRIPCgdzdW1tYXJ5GAUgASgJEgwKBGJsb2IYBiABKAkSDwoHZGVwbG95cxgHIAEoCBItCgptaW5fd2luZG93GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhQKElJlcG9ydExpdmVSZXNwb25zZTKICAoMQWdlbnRTZXJ2aWNlEj4KBUhlbGxvEhkucGVuc3RvY2sudjEuSGVsbG9SZXF1ZXN0GhoucGVuc3RvY2sudjEuSGVsbG9SZXNwb25zZRI+CgVSZW5ldxIZLnBlbnN0b2NrLnYxLlJlbmV3UmVxdWVzdBoaLnBlbnN0b2NrLnYxLlJlbmV3UmVzcG9uc2USPgoFTGVhdmUSGS5wZW5zdG9jay52MS5MZWF2ZVJlcXVlc3QaGi5wZW5zdG9jay52MS5MZWF2ZVJlc3BvbnNlEj0KBFdhaXQSGC5wZW5zdG9jay52MS5XYWl0UmVxdWVzdBoZLnBlbnN0b2NrLnYxLldhaXRSZXNwb25zZTABEkQKB0dldFdvcmsSGy5wZW5zdG9jay52MS5HZXRXb3JrUmVxdWVzdBocLnBlbnN0b2NrLnYxLkdldFdvcmtSZXNwb25zZRJNCgpSZXBvcnRIZWFkEh4ucGVuc3RvY2sudjEuUmVwb3J0SGVhZFJlcXVlc3QaHy5wZW5zdG9jay52MS5SZXBvcnRIZWFkUmVzcG9uc2USUAoLUmVwb3J0RmlsZXMSHy5wZW5zdG9jay52MS5SZXBvcnRGaWxlc1JlcXVlc3QaIC5wZW5zdG9jay52MS5SZXBvcnRGaWxlc1Jlc3BvbnNlEkEKBlJlcG9ydBIaLnBlbnN0b2NrLnYxLlJlcG9ydFJlcXVlc3QaGy5wZW5zdG9jay52MS5SZXBvcnRSZXNwb25zZRJNCgpQdXRKb3VybmFsEh4ucGVuc3RvY2sudjEuUHV0Sm91cm5hbFJlcXVlc3QaHy5wZW5zdG9jay52MS5QdXRKb3VybmFsUmVzcG9uc2USSgoJQXBwZW5kTG9nEh0ucGVuc3RvY2sudjEuQXBwZW5kTG9nUmVxdWVzdBoeLnBlbnN0b2NrLnYxLkFwcGVuZExvZ1Jlc3BvbnNlEkQKB1B1dEJsb2ISGy5wZW5zdG9jay52MS5QdXRCbG9iUmVxdWVzdBocLnBlbnN0b2NrLnYxLlB1dEJsb2JSZXNwb25zZRJECgdHZXRCbG9iEhsucGVuc3RvY2sudjEuR2V0QmxvYlJlcXVlc3QaHC5wZW5zdG9jay52MS5HZXRCbG9iUmVzcG9uc2USWQoOQW5zd2VyUXVlc3Rpb24SIi5wZW5zdG9jay52MS5BbnN3ZXJRdWVzdGlvblJlcXVlc3QaIy5wZW5zdG9jay52MS5BbnN3ZXJRdWVzdGlvblJlc3BvbnNlEk0KClJlcG9ydExpdmUSHi5wZW5zdG9jay52MS5SZXBvcnRMaXZlUmVxdWVzdBofLnBlbnN0b2NrLnYxLlJlcG9ydExpdmVSZXNwb25zZUKvAQoPY29tLnBlbnN0b2NrLnYxQgpBZ2VudFByb3RvUAFaQ2dpdGh1Yi5jb20vcGVuc3RvY2stY2QvcGVuc3RvY2svaW50ZXJuYWwvZ2VuL3BlbnN0b2NrL3YxO3BlbnN0b2NrdjGiAgNQWFiqAgtQZW5zdG9jay5WMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_penstock_v1_application, file_penstock_v1_common, file_penstock_v1_project]);
 
 /**
  * @generated from message penstock.v1.HelloRequest
@@ -493,7 +493,7 @@ export type Question = Message<"penstock.v1.Question"> & {
   id: string;
 
   /**
-   * observe, diff, plan.
+   * OBSERVE, DIFF, PLAN.
    *
    * @generated from field: string kind = 2;
    */
@@ -510,9 +510,32 @@ export type Question = Message<"penstock.v1.Question"> & {
   commit: string;
 
   /**
+   * On the server's clock; an agent goes by limit.
+   *
    * @generated from field: google.protobuf.Timestamp deadline = 5;
    */
   deadline?: Timestamp | undefined;
+
+  /**
+   * AUTO, QUICK_SYNC or PIPELINE, of a plan.
+   *
+   * @generated from field: string strategy = 6;
+   */
+  strategy: string;
+
+  /**
+   * JSON of deploy.Application.
+   *
+   * @generated from field: string application = 7;
+   */
+  application: string;
+
+  /**
+   * Time that is left.
+   *
+   * @generated from field: google.protobuf.Duration limit = 8;
+   */
+  limit?: Duration | undefined;
 };
 
 /**
@@ -521,6 +544,62 @@ export type Question = Message<"penstock.v1.Question"> & {
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
   messageDesc(file_penstock_v1_agent, 15);
+
+/**
+ * @generated from message penstock.v1.AnswerQuestionRequest
+ */
+export type AnswerQuestionRequest = Message<"penstock.v1.AnswerQuestionRequest"> & {
+  /**
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * @generated from field: string question_id = 2;
+   */
+  questionId: string;
+
+  /**
+   * Digest of a blob with the answer.
+   *
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+
+  /**
+   * JSON of deploy.Reason: why there is no answer.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Digest of the live state that was looked at.
+   *
+   * @generated from field: string live_digest = 5;
+   */
+  liveDigest: string;
+};
+
+/**
+ * Describes the message penstock.v1.AnswerQuestionRequest.
+ * Use `create(AnswerQuestionRequestSchema)` to create a new message.
+ */
+export const AnswerQuestionRequestSchema: GenMessage<AnswerQuestionRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_agent, 16);
+
+/**
+ * @generated from message penstock.v1.AnswerQuestionResponse
+ */
+export type AnswerQuestionResponse = Message<"penstock.v1.AnswerQuestionResponse"> & {
+};
+
+/**
+ * Describes the message penstock.v1.AnswerQuestionResponse.
+ * Use `create(AnswerQuestionResponseSchema)` to create a new message.
+ */
+export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_agent, 17);
 
 /**
  * @generated from message penstock.v1.ReportHeadRequest
@@ -577,7 +656,7 @@ export type ReportHeadRequest = Message<"penstock.v1.ReportHeadRequest"> & {
  * Use `create(ReportHeadRequestSchema)` to create a new message.
  */
 export const ReportHeadRequestSchema: GenMessage<ReportHeadRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 16);
+  messageDesc(file_penstock_v1_agent, 18);
 
 /**
  * Candidate is an application of the repository and whether the movement is due for it.
@@ -632,7 +711,7 @@ export type Candidate = Message<"penstock.v1.Candidate"> & {
  * Use `create(CandidateSchema)` to create a new message.
  */
 export const CandidateSchema: GenMessage<Candidate> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 17);
+  messageDesc(file_penstock_v1_agent, 19);
 
 /**
  * @generated from message penstock.v1.ReportHeadResponse
@@ -661,7 +740,7 @@ export type ReportHeadResponse = Message<"penstock.v1.ReportHeadResponse"> & {
  * Use `create(ReportHeadResponseSchema)` to create a new message.
  */
 export const ReportHeadResponseSchema: GenMessage<ReportHeadResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 18);
+  messageDesc(file_penstock_v1_agent, 20);
 
 /**
  * @generated from message penstock.v1.ReportFilesRequest
@@ -698,7 +777,7 @@ export type ReportFilesRequest = Message<"penstock.v1.ReportFilesRequest"> & {
  * Use `create(ReportFilesRequestSchema)` to create a new message.
  */
 export const ReportFilesRequestSchema: GenMessage<ReportFilesRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 19);
+  messageDesc(file_penstock_v1_agent, 21);
 
 /**
  * @generated from message penstock.v1.ReportFilesResponse
@@ -717,7 +796,7 @@ export type ReportFilesResponse = Message<"penstock.v1.ReportFilesResponse"> & {
  * Use `create(ReportFilesResponseSchema)` to create a new message.
  */
 export const ReportFilesResponseSchema: GenMessage<ReportFilesResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 20);
+  messageDesc(file_penstock_v1_agent, 22);
 
 /**
  * @generated from message penstock.v1.ReportRequest
@@ -780,7 +859,7 @@ export type ReportRequest = Message<"penstock.v1.ReportRequest"> & {
  * Use `create(ReportRequestSchema)` to create a new message.
  */
 export const ReportRequestSchema: GenMessage<ReportRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 21);
+  messageDesc(file_penstock_v1_agent, 23);
 
 /**
  * PlanReport carries a plan.
@@ -801,7 +880,7 @@ export type PlanReport = Message<"penstock.v1.PlanReport"> & {
  * Use `create(PlanReportSchema)` to create a new message.
  */
 export const PlanReportSchema: GenMessage<PlanReport> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 22);
+  messageDesc(file_penstock_v1_agent, 24);
 
 /**
  * PlanFailedReport says that no plan could be made.
@@ -829,7 +908,7 @@ export type PlanFailedReport = Message<"penstock.v1.PlanFailedReport"> & {
  * Use `create(PlanFailedReportSchema)` to create a new message.
  */
 export const PlanFailedReportSchema: GenMessage<PlanFailedReport> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 23);
+  messageDesc(file_penstock_v1_agent, 25);
 
 /**
  * StepReport says what became of a step.
@@ -879,7 +958,7 @@ export type StepReport = Message<"penstock.v1.StepReport"> & {
  * Use `create(StepReportSchema)` to create a new message.
  */
 export const StepReportSchema: GenMessage<StepReport> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 24);
+  messageDesc(file_penstock_v1_agent, 26);
 
 /**
  * BreachReport carries what the guard found.
@@ -907,7 +986,7 @@ export type BreachReport = Message<"penstock.v1.BreachReport"> & {
  * Use `create(BreachReportSchema)` to create a new message.
  */
 export const BreachReportSchema: GenMessage<BreachReport> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 25);
+  messageDesc(file_penstock_v1_agent, 27);
 
 /**
  * @generated from message penstock.v1.ReportResponse
@@ -926,7 +1005,7 @@ export type ReportResponse = Message<"penstock.v1.ReportResponse"> & {
  * Use `create(ReportResponseSchema)` to create a new message.
  */
 export const ReportResponseSchema: GenMessage<ReportResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 26);
+  messageDesc(file_penstock_v1_agent, 28);
 
 /**
  * @generated from message penstock.v1.PutJournalRequest
@@ -958,7 +1037,7 @@ export type PutJournalRequest = Message<"penstock.v1.PutJournalRequest"> & {
  * Use `create(PutJournalRequestSchema)` to create a new message.
  */
 export const PutJournalRequestSchema: GenMessage<PutJournalRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 27);
+  messageDesc(file_penstock_v1_agent, 29);
 
 /**
  * @generated from message penstock.v1.PutJournalResponse
@@ -971,7 +1050,7 @@ export type PutJournalResponse = Message<"penstock.v1.PutJournalResponse"> & {
  * Use `create(PutJournalResponseSchema)` to create a new message.
  */
 export const PutJournalResponseSchema: GenMessage<PutJournalResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 28);
+  messageDesc(file_penstock_v1_agent, 30);
 
 /**
  * @generated from message penstock.v1.AppendLogRequest
@@ -1020,7 +1099,7 @@ export type AppendLogRequest = Message<"penstock.v1.AppendLogRequest"> & {
  * Use `create(AppendLogRequestSchema)` to create a new message.
  */
 export const AppendLogRequestSchema: GenMessage<AppendLogRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 29);
+  messageDesc(file_penstock_v1_agent, 31);
 
 /**
  * @generated from message penstock.v1.AppendLogResponse
@@ -1039,7 +1118,7 @@ export type AppendLogResponse = Message<"penstock.v1.AppendLogResponse"> & {
  * Use `create(AppendLogResponseSchema)` to create a new message.
  */
 export const AppendLogResponseSchema: GenMessage<AppendLogResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 30);
+  messageDesc(file_penstock_v1_agent, 32);
 
 /**
  * @generated from message penstock.v1.PutBlobRequest
@@ -1061,7 +1140,7 @@ export type PutBlobRequest = Message<"penstock.v1.PutBlobRequest"> & {
  * Use `create(PutBlobRequestSchema)` to create a new message.
  */
 export const PutBlobRequestSchema: GenMessage<PutBlobRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 31);
+  messageDesc(file_penstock_v1_agent, 33);
 
 /**
  * @generated from message penstock.v1.PutBlobResponse
@@ -1078,7 +1157,7 @@ export type PutBlobResponse = Message<"penstock.v1.PutBlobResponse"> & {
  * Use `create(PutBlobResponseSchema)` to create a new message.
  */
 export const PutBlobResponseSchema: GenMessage<PutBlobResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 32);
+  messageDesc(file_penstock_v1_agent, 34);
 
 /**
  * @generated from message penstock.v1.GetBlobRequest
@@ -1100,7 +1179,7 @@ export type GetBlobRequest = Message<"penstock.v1.GetBlobRequest"> & {
  * Use `create(GetBlobRequestSchema)` to create a new message.
  */
 export const GetBlobRequestSchema: GenMessage<GetBlobRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 33);
+  messageDesc(file_penstock_v1_agent, 35);
 
 /**
  * @generated from message penstock.v1.GetBlobResponse
@@ -1117,7 +1196,7 @@ export type GetBlobResponse = Message<"penstock.v1.GetBlobResponse"> & {
  * Use `create(GetBlobResponseSchema)` to create a new message.
  */
 export const GetBlobResponseSchema: GenMessage<GetBlobResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 34);
+  messageDesc(file_penstock_v1_agent, 36);
 
 /**
  * @generated from message penstock.v1.ReportLiveRequest
@@ -1151,7 +1230,7 @@ export type ReportLiveRequest = Message<"penstock.v1.ReportLiveRequest"> & {
  * Use `create(ReportLiveRequestSchema)` to create a new message.
  */
 export const ReportLiveRequestSchema: GenMessage<ReportLiveRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 35);
+  messageDesc(file_penstock_v1_agent, 37);
 
 /**
  * Comparison is what is live beside what the last good deployment declared.
@@ -1214,7 +1293,7 @@ export type Comparison = Message<"penstock.v1.Comparison"> & {
  * Use `create(ComparisonSchema)` to create a new message.
  */
 export const ComparisonSchema: GenMessage<Comparison> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 36);
+  messageDesc(file_penstock_v1_agent, 38);
 
 /**
  * @generated from message penstock.v1.ReportLiveResponse
@@ -1227,7 +1306,7 @@ export type ReportLiveResponse = Message<"penstock.v1.ReportLiveResponse"> & {
  * Use `create(ReportLiveResponseSchema)` to create a new message.
  */
 export const ReportLiveResponseSchema: GenMessage<ReportLiveResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_agent, 37);
+  messageDesc(file_penstock_v1_agent, 39);
 
 /**
  * AgentService is the link of agents: outbound connections of theirs only, one
@@ -1355,6 +1434,16 @@ export const AgentService: GenService<{
     methodKind: "unary";
     input: typeof GetBlobRequestSchema;
     output: typeof GetBlobResponseSchema;
+  },
+  /**
+   * AnswerQuestion answers a question of GetWork, or says why it cannot.
+   *
+   * @generated from rpc penstock.v1.AgentService.AnswerQuestion
+   */
+  answerQuestion: {
+    methodKind: "unary";
+    input: typeof AnswerQuestionRequestSchema;
+    output: typeof AnswerQuestionResponseSchema;
   },
   /**
    * ReportLive stores one observation of an application.
