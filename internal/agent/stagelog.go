@@ -63,12 +63,21 @@ func masker(secrets []string) *strings.Replacer {
 
 // Logf implements platform.LogSink.
 func (l *stageLog) Logf(level slog.Level, format string, args ...any) {
-	msg := l.masks.Replace(fmt.Sprintf(format, args...))
+	l.write(level, fmt.Sprintf(format, args...), "")
+}
+
+// begin writes the line that a step begins with: readers fold what follows it.
+func (l *stageLog) begin(name string, step, of int) {
+	l.write(slog.LevelInfo, fmt.Sprintf("step %d of %d: %s", step+1, of, name), name)
+}
+
+func (l *stageLog) write(level slog.Level, msg, group string) {
 	line, err := json.Marshal(struct {
 		T time.Time `json:"t"`
 		L string    `json:"l"`
 		M string    `json:"m"`
-	}{time.Now().UTC(), level.String(), clip(msg, logLine)})
+		G string    `json:"g,omitempty"`
+	}{time.Now().UTC(), level.String(), clip(l.masks.Replace(msg), logLine), group})
 	if err != nil {
 		return // none of the three can fail
 	}

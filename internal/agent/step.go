@@ -54,6 +54,9 @@ func (w *worker) step(ctx context.Context, d deploy.Deployment, t engine.Task) {
 	if !w.prepare(ctx, j) {
 		return
 	}
+	if j.name != "" {
+		j.log.begin(j.name, t.Step, len(j.stage.Steps))
+	}
 	tries := newRetries(500*time.Millisecond, maxBackoff)
 	for w.mayWrite(ctx, j) && w.lookedFirst(ctx, j) {
 		out, err := w.ask(ctx, j)

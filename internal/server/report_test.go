@@ -1,11 +1,13 @@
 package server
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
@@ -297,6 +299,49 @@ func TestWhatAStepWaitsForIsShownBesideTheRecord(t *testing.T) {
 		}
 		if a := r.application(app); a.Health != "HEALTHY" || !a.AgentOnline || a.AgentName != "a" {
 			r.Errorf("application %v", a)
+		}
+	})
+}
+
+func TestWhatRoutesDidIsKeptForThePicture(t *testing.T) {
+	onRig(t, nil, func(r *rig) {
+		p := r.join2("a", "one")
+		app, _ := p.running("web", "d1")
+		begin := time.Now()
+		look := func(canary float64) {
+			r.Helper()
+			live := &penstockv1.LiveState{Health: "HEALTHY", Traffic: []*penstockv1.Traffic{{Route: "rule", Groups: []*penstockv1.Share{
+				{Group: "p", Variant: "primary", Percent: 100 - canary, Healthy: 4, Total: 4, Versions: map[string]int32{"v1": 4}},
+				{Group: "c", Variant: "canary", Percent: canary, Healthy: 1, Total: 1, Versions: map[string]int32{"v2": 1}},
+			}}}}
+			if _, err := p.link.ReportLive(r.Context(), connect.NewRequest(&penstockv1.ReportLiveRequest{SessionId: p.session, ApplicationId: app, LiveState: live})); err != nil {
+				r.Fatal(err)
+			}
+		}
+		read := func(since time.Time) string {
+			r.Helper()
+			m := must[*connect.Response[penstockv1.GetLiveStateResponse]](r)(r.apps.GetLiveState(r.Context(), connect.NewRequest(&penstockv1.GetLiveStateRequest{ApplicationId: app, TrafficSince: timestamppb.New(since)}))).Msg
+			var out []string
+			for _, x := range m.Traffic {
+				out = append(out, fmt.Sprintf("%v-%v:%v", x.At.AsTime().Sub(begin).Milliseconds(), x.Until.AsTime().Sub(begin).Milliseconds(), x.Traffic[0].Groups[1].Percent))
+			}
+			return strings.Join(out, " ")
+		}
+		for _, percent := range []float64{0, 0, 20, 20, 20, 0} {
+			look(percent)
+			time.Sleep(20 * time.Millisecond) // of the bubble
+		}
+		if got, want := read(begin.Add(-time.Second)), "0-20:0 40-80:20 100-100:0"; got != want {
+			r.Errorf("samples %q, want %q", got, want)
+		}
+		if got, want := read(begin.Add(30*time.Millisecond)), "40-80:20 100-100:0"; got != want {
+			r.Errorf("samples since %q, want %q", got, want)
+		}
+		for i := range maxTrafficSamples + 10 {
+			look(float64(i%2 + 1))
+		}
+		if n := strings.Count(read(begin), ":"); n != maxTrafficSamples {
+			r.Errorf("%d samples are kept", n)
 		}
 	})
 }

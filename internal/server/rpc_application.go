@@ -324,5 +324,10 @@ func (s *Server) GetLiveState(ctx context.Context, req *connect.Request[penstock
 	if !at.IsZero() {
 		out.LiveState = wire.LiveState(live)
 	}
+	if since := req.Msg.TrafficSince; since != nil {
+		if out.Traffic, err = s.trafficSince(ctx, p.Project, a.ID, since.AsTime(), live); err != nil {
+			return nil, err
+		}
+	}
 	return connect.NewResponse(out), nil
 }

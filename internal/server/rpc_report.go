@@ -414,6 +414,13 @@ func (s *Server) ReportLive(ctx context.Context, req *connect.Request[penstockv1
 		live.Resources, live.Truncated = live.Resources[:maxResources], live.Truncated+n
 	}
 	live.At = s.now()
+	before, _, err := s.liveState(ctx, p.Project, m.ApplicationId)
+	if err != nil {
+		s.log.Warn("read the live state before", "application", m.ApplicationId, "error", err)
+	}
+	if err := s.recordTraffic(ctx, p.Project, m.ApplicationId, before, live); err != nil {
+		s.log.Warn("record what the routes do", "application", m.ApplicationId, "error", err)
+	}
 	text, err := json.Marshal(live)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"time"
+
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
 )
@@ -15,6 +17,15 @@ func LiveState(l deploy.LiveState) *penstockv1.LiveState {
 		})
 	}
 	for _, t := range l.Traffic {
+		m.Traffic = append(m.Traffic, traffic(t))
+	}
+	return m
+}
+
+// TrafficSample renders what the routes were observed to do for a while.
+func TrafficSample(at, until time.Time, routes []deploy.Traffic) *penstockv1.TrafficSample {
+	m := &penstockv1.TrafficSample{At: Time(at), Until: Time(until)}
+	for _, t := range routes {
 		m.Traffic = append(m.Traffic, traffic(t))
 	}
 	return m

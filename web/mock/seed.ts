@@ -7,6 +7,8 @@ import {
   DiscoveredApplicationSchema,
   type LiveState,
   LiveStateSchema,
+  type TrafficSample,
+  TrafficSampleSchema,
 } from "../src/gen/penstock/v1/application_pb.ts";
 import type { ReasonSchema } from "../src/gen/penstock/v1/common_pb.ts";
 import { type Deployment, DeploymentSchema, type StageSchema } from "../src/gen/penstock/v1/deployment_pb.ts";
@@ -141,6 +143,8 @@ export interface Seed {
   applications: Application[];
   deployments: Deployment[];
   live: Map<string, LiveState>;
+  /** What routes were observed to do, oldest first. */
+  traffic: Map<string, TrafficSample[]>;
   discovered: DiscoveredApplication[];
   agents: Agent[];
   changes: Map<string, string>;
@@ -293,6 +297,17 @@ export function seed(now: Date): Seed {
     ...[search, reports, mailer, tools, ledger, ...others].map((a) => [a.id, liveOf(now, a.name, 0, "v1.8.2", "v1.8.3")] as const),
   ]);
 
+  const seen = (name: string, from: string, to: string, ...steps: [seconds: number, percent: number][]) =>
+    steps.map(([seconds, percent], i) => {
+      const next = steps[i + 1];
+      return create(TrafficSampleSchema, { at: at(now, seconds), until: at(now, next ? next[0] - 2 : -3), traffic: liveOf(now, name, percent, from, to).traffic });
+    });
+  const traffic = new Map([
+    [checkout.id, seen("checkout", "v1.8.2", "v1.9.0", [-600, 0], [-80, 12], [-73, 20])],
+    [payments.id, seen("payments", "v4.0.1", "v4.1.0", [-900, 0], [-618, 20])],
+    [search.id, seen("search", "v3.3.0", "v3.4.0", [-8000, 0], [-7052, 20], [-6974, 0])],
+  ]);
+
   const discovered = [
     create(DiscoveredApplicationSchema, { agentId: "agent-1", repoId: "deploy", branch: "main", path: "ecs/wishlist", configFile: "app.pipecd.yaml", name: "wishlist", kind: "ECSApp", providers: ["ecs-tokyo", "ecs-osaka"] }),
     create(DiscoveredApplicationSchema, { agentId: "agent-1", repoId: "deploy", branch: "main", path: "ecs/vouchers", configFile: "app.pipecd.yaml", name: "vouchers", kind: "ECSApp", providers: ["ecs-tokyo"], invalidDetail: "ecs/vouchers/app.pipecd.yaml:6:5: spec.input.taskDefinitionFile: taskdef.yaml is not in the repository" }),
@@ -325,6 +340,7 @@ export function seed(now: Date): Seed {
     applications,
     deployments,
     live,
+    traffic,
     discovered,
     agents,
     changes: new Map(deployments.map((d) => [d.id, diff(d.applicationName, d.plan?.from[0]?.version ?? "", d.plan?.versions[0]?.version ?? "")])),

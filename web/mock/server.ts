@@ -1,4 +1,5 @@
 import { clone, create } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, type HandlerContext, type Transport, createRouterTransport } from "@connectrpc/connect";
 import { ApplicationSchema, ApplicationService, LiveStateSchema } from "../src/gen/penstock/v1/application_pb.ts";
 import { DeploymentSchema, DeploymentService, LedgerObjectSchema } from "../src/gen/penstock/v1/deployment_pb.ts";
@@ -127,10 +128,11 @@ function applicationHandlers(world: World, guard: Guard, may: May) {
       guard();
       return { application: copy(req.application), cursor: world.cursor };
     },
-    getLiveState(req: { applicationId: string }) {
+    getLiveState(req: { applicationId: string; trafficSince?: Timestamp }) {
       guard();
       const live = world.data.live.get(req.applicationId);
-      return live ? { liveState: clone(LiveStateSchema, live) } : {};
+      if (!live) return {};
+      return { liveState: clone(LiveStateSchema, live), traffic: req.trafficSince ? world.trafficSince(req.applicationId, req.trafficSince) : [] };
     },
     listDiscoveredApplications() {
       guard();

@@ -1,6 +1,7 @@
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Application, ApplicationSchema } from "../src/gen/penstock/v1/application_pb.ts";
+import { type Application, ApplicationSchema, type LiveState, type TrafficSample, TrafficSampleSchema } from "../src/gen/penstock/v1/application_pb.ts";
 import { ErrorDetailSchema, type Event, EventSchema } from "../src/gen/penstock/v1/common_pb.ts";
 import type { Deployment, Stage } from "../src/gen/penstock/v1/deployment_pb.ts";
 import { type Change, ChangeSchema } from "../src/gen/penstock/v1/project_pb.ts";
@@ -86,9 +87,9 @@ export class World {
     return this.logs.get(`${deploymentId}/${stageId}/${attempt}`) ?? new Uint8Array();
   }
 
-  write(d: Deployment, s: Stage, level: string, message: string, when: Date = this.clock()): void {
+  write(d: Deployment, s: Stage, level: string, message: string, when: Date = this.clock(), group?: string): void {
     const key = `${d.id}/${s.id}/${s.attempt}`;
-    const line = new TextEncoder().encode(`${JSON.stringify({ t: when.toISOString(), l: level, m: message })}\n`);
+    const line = new TextEncoder().encode(`${JSON.stringify({ t: when.toISOString(), l: level, m: message, ...(group ? { g: group } : {}) })}\n`);
     const old = this.logs.get(key) ?? new Uint8Array();
     const all = new Uint8Array(old.length + line.length);
     all.set(old);
@@ -164,6 +165,8 @@ export class World {
     const step = Math.min(s.steps.length, Math.floor(age / 6));
     if (step > s.step) {
       s.step = Math.min(step, s.steps.length - 1);
+      const name = s.steps[s.step] ?? "";
+      if (step < s.steps.length) this.write(d, s, "INFO", `step ${s.step + 1} of ${s.steps.length}: ${name}`, this.clock(), name);
       this.changed(d, "STEP_DONE");
     } else if (age % 3 === 0) {
       s.waiting = { $typeName: "penstock.v1.Reason", code: "ECS_TARGETS_STARTING", args: { group: "checkout-primary", healthy: String(age % 4), needed: "4" }, text: "" };
@@ -174,16 +177,36 @@ export class World {
     this.end(d, s, "SUCCESS");
     const [from, to] = [d.plan?.from[0]?.version ?? "", d.plan?.versions[0]?.version ?? ""];
     const canary = d.status === "ROLLING_BACK" || s.id === "s5" || s.id === "s6" ? 0 : 20;
-    this.data.live.set(d.applicationId, liveOf(this.clock(), d.applicationName, canary, s.id >= "s4" && s.id < "t" ? to : from, to));
-    this.tell("application", d.applicationId, "LIVE", d.applicationId);
+    this.observe(d.applicationId, liveOf(this.clock(), d.applicationName, canary, s.id >= "s4" && s.id < "t" ? to : from, to));
+  }
+
+  /** An agent looked: what it saw is the live state, and a sample of the record when the routes do something else. */
+  observe(applicationId: string, live: LiveState): void {
+    const list = this.data.traffic.get(applicationId) ?? [];
+    const before = this.data.live.get(applicationId);
+    const last = list[list.length - 1];
+    if (last && before?.at) last.until = before.at;
+    this.data.live.set(applicationId, live);
+    this.data.traffic.set(applicationId, [...list, create(TrafficSampleSchema, { at: live.at, until: live.at, traffic: live.traffic })]);
+    this.tell("application", applicationId, "LIVE", applicationId);
+  }
+
+  trafficSince(applicationId: string, since: Timestamp): TrafficSample[] {
+    const list = (this.data.traffic.get(applicationId) ?? []).map((x) => clone(TrafficSampleSchema, x));
+    const last = list[list.length - 1];
+    const live = this.data.live.get(applicationId);
+    if (last && live?.at && live.at.seconds > (last.until?.seconds ?? 0n)) last.until = live.at;
+    return list.filter((x) => (x.until?.seconds ?? 0n) > since.seconds);
   }
 
   private history(d: Deployment, s: Stage): void {
     const from = Number(s.startedAt?.seconds ?? 0n) * 1000;
-    const say = (i: number, level: string, m: string) => this.write(d, s, level, m, new Date(from + i * 900));
-    s.steps.forEach((step, i) => say(i * 3, "INFO", `step ${i + 1} of ${s.steps.length}: ${step}`));
-    say(4, "DEBUG", "DescribeTaskSets 200 in 41ms");
-    for (let i = 0; i < 30; i++) say(5 + i, i % 9 === 8 ? "WARN" : "INFO", i % 9 === 8 ? "throttled by the API, asking again in 800ms" : `waiting for steady state: ${Math.min(4, i >> 3)} of 4 tasks run`);
+    const say = (i: number, level: string, m: string, group?: string) => this.write(d, s, level, m, new Date(from + i * 500), group);
+    s.steps.forEach((step, k) => {
+      say(k * 13, "INFO", `step ${k + 1} of ${s.steps.length}: ${step}`, step);
+      say(k * 13 + 1, "DEBUG", "DescribeTaskSets 200 in 41ms");
+      for (let i = 0; i < 11; i++) say(k * 13 + 2 + i, i % 9 === 8 ? "WARN" : "INFO", i % 9 === 8 ? "throttled by the API, asking again in 800ms" : `waiting for steady state: ${Math.min(4, i >> 1)} of 4 tasks run`);
+    });
     if (s.status === "FAILURE") {
       say(40, "ERROR", "task 7f3a stopped: Essential container in task exited (container ledger, exit code 1)");
       say(41, "ERROR", "panic: open /etc/ledger/rules.json: no such file or directory");

@@ -14,7 +14,9 @@ export interface LogPiece {
 export type ReadLog = (offset: bigint, signal: AbortSignal) => AsyncIterable<LogPiece>;
 
 export interface LogState {
+  /** Grows in place, so that a long log is not copied with every piece: `count` of them belong to this state. */
   lines: readonly LogLine[];
+  count: number;
   /** opening: nothing came yet; live; lost: trying again; completed: no more will come; failed: trying again cannot help. */
   phase: "opening" | "live" | "lost" | "completed" | "failed";
   attempt: number;
@@ -30,7 +32,8 @@ interface Options {
 
 /** Follows one attempt of one stage. Bytes are fetched once: after a loss it goes on from the offset it has. */
 export class LogFollower {
-  readonly state = new Store<LogState>({ lines: [], phase: "opening", attempt: 0 });
+  private readonly lines: LogLine[] = [];
+  readonly state = new Store<LogState>({ lines: this.lines, count: 0, phase: "opening", attempt: 0 });
   private readonly decoder = new LogDecoder();
   private readonly pieces: Uint8Array[] = [];
   private offset = 0n;
@@ -88,9 +91,9 @@ export class LogFollower {
     const fresh = piece.nextOffset > this.offset ? this.decoder.push(this.keep(piece.data)) : [];
     this.offset = piece.nextOffset > this.offset ? piece.nextOffset : this.offset;
     const added = piece.completed ? [...fresh, ...this.decoder.end()] : fresh;
-    const { lines } = this.state.get();
+    for (const line of added) this.lines.push(line);
     this.patch({
-      lines: added.length > 0 ? [...lines, ...added] : lines,
+      count: this.lines.length,
       phase: piece.completed ? "completed" : "live",
       attempt: piece.attempt,
       error: undefined,

@@ -9,6 +9,8 @@ export interface LogLine {
   at?: Date;
   level: Level;
   text: string;
+  /** Name of the step that begins here. */
+  group?: string;
 }
 
 /**
@@ -40,12 +42,12 @@ export class LogDecoder {
     const r = parse(line);
     return r.text.split("\n").map((text, i) => {
       this.count++;
-      return { n: this.count, level: r.level, text, ...(i === 0 && r.at ? { at: r.at } : {}) };
+      return { n: this.count, level: r.level, text, ...(i === 0 && r.at ? { at: r.at } : {}), ...(i === 0 && r.group ? { group: r.group } : {}) };
     });
   }
 }
 
-function parse(line: string): { at?: Date; level: Level; text: string } {
+function parse(line: string): { at?: Date; level: Level; text: string; group?: string } {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -55,7 +57,8 @@ function parse(line: string): { at?: Date; level: Level; text: string } {
   if (typeof value !== "object" || value === null || !("m" in value)) return { level: "INFO", text: plain(line) };
   const t = "t" in value && typeof value.t === "string" ? new Date(value.t) : undefined;
   const at = t && !Number.isNaN(t.getTime()) ? t : undefined;
-  return { level: levelOf("l" in value ? value.l : undefined), text: plain(String(value.m)), ...(at ? { at } : {}) };
+  const group = "g" in value && typeof value.g === "string" ? plain(value.g) : undefined;
+  return { level: levelOf("l" in value ? value.l : undefined), text: plain(String(value.m)), ...(at ? { at } : {}), ...(group ? { group } : {}) };
 }
 
 function levelOf(word: unknown): Level {

@@ -24,7 +24,13 @@ export interface DeploymentSearch {
   stage?: string;
   attempt?: number;
   tab?: DeploymentTab;
+  /** How the pipeline is drawn; none is the graph. */
+  view?: PipelineView;
+  /** Line of the log that a link points at. */
+  line?: number;
 }
+
+export type PipelineView = "time";
 
 export const deploymentTabs = ["changes", "plan", "ledger", "events"] as const;
 export type DeploymentTab = (typeof deploymentTabs)[number];
@@ -58,12 +64,18 @@ export function deploymentsSearch(raw: Raw): DeploymentsSearch {
 }
 
 export function deploymentSearch(raw: Raw): DeploymentSearch {
-  const attempt = Number(raw["attempt"]);
   return compact({
     stage: text(raw, "stage"),
-    attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : undefined,
+    attempt: positive(raw["attempt"]),
+    line: positive(raw["line"]),
+    view: raw["view"] === "time" ? "time" : undefined,
     tab: deploymentTabs.find((t) => t === raw["tab"]),
   });
+}
+
+function positive(v: unknown): number | undefined {
+  const n = Number(v);
+  return Number.isInteger(n) && n > 0 ? n : undefined;
 }
 
 /** Only a path of this page is gone to after signing in: never another site, never the login itself. */

@@ -72,7 +72,15 @@ export function exact(at: Date, locale: string, timeZone?: string): string {
   return `${local} · ${at.toISOString()}`;
 }
 
+const clocks = new Map<string, Intl.DateTimeFormat>();
+
 /** hh:mm:ss of an instant in a zone. */
 export function clock(at: Date, locale: string, timeZone?: string): string {
-  return new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", ...(timeZone ? { timeZone } : {}) }).format(at);
+  const key = `${locale} ${timeZone ?? ""}`;
+  // Making a format costs more than using it a hundred times, and a log has many lines.
+  const format =
+    clocks.get(key) ??
+    new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", ...(timeZone ? { timeZone } : {}) });
+  clocks.set(key, format);
+  return format.format(at);
 }

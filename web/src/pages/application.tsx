@@ -54,7 +54,7 @@ function Content({ app }: { app: Application }) {
       <Running app={app} />
       <Facts app={app} />
       {state && state.traffic.length > 0 && (
-        <TrafficPanel traffic={state.traffic} at={state.at} deployment={current.data?.deployment} />
+        <TrafficPanel live={state} samples={live.data?.traffic} deployment={current.data?.deployment} />
       )}
       <Section title={<Trans>Live state</Trans>} aside={state && <Seen app={app} />}>
         {live.isPending ? (

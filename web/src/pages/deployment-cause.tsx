@@ -6,7 +6,7 @@ import { Banner, Why } from "../ui/bits";
 import { Button } from "../ui/button";
 import { useStageLog } from "./use-stage-log";
 
-/** Why it failed, before everything else: the stage, its own message, its last errors. */
+/** Why it failed, before everything else: the stage, its own message, its last errors, and the way to its log. */
 export function CausePanel({ d, onShow }: { d: Deployment; onShow: (s: Stage) => void }) {
   const stage = failingStage(d);
   const back = failedWayBack(d);
@@ -35,13 +35,11 @@ export function CausePanel({ d, onShow }: { d: Deployment; onShow: (s: Stage) =>
       }
       actions={
         stage?.type === "PLATFORM" && (
-          <Button onClick={() => onShow(stage)}>
-            <Trans>Show its log</Trans>
-          </Button>
+          <Button onClick={() => onShow(stage)}>{stage.attempt > 1 ? <Trans>Log of attempt {stage.attempt}</Trans> : <Trans>Show its log</Trans>}</Button>
         )
       }
     >
-      <p>
+      <p className="text-fg">
         <Why reason={reason} />
       </p>
       {back && (
@@ -54,16 +52,20 @@ export function CausePanel({ d, onShow }: { d: Deployment; onShow: (s: Stage) =>
   );
 }
 
+/** The last errors of the log, open: who is woken should not have to look for them. */
 function LastLines({ d, stage }: { d: Deployment; stage: Stage }) {
   const { state } = useStageLog(d.id, stage.id, stage.attempt);
   const lines = tailForFailure(state.lines, 20);
   if (lines.length === 0) return null;
   return (
-    <details className="mt-2">
-      <summary className="text-muted">
+    <details className="mt-2" open>
+      <summary className="text-muted text-sm">
         <Trans>Last lines of its log</Trans>
       </summary>
-      <pre className="bg-panel border-line mt-1 max-h-56 overflow-auto rounded border p-2 font-mono text-xs">{lines.map((l) => l.text).join("\n")}</pre>
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reachable by keyboard */}
+      <pre tabIndex={0} className="bg-panel border-line mt-1 max-h-56 overflow-auto rounded-md border p-2 font-mono text-xs">
+        {lines.map((l) => l.text).join("\n")}
+      </pre>
     </details>
   );
 }

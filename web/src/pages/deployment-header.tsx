@@ -1,16 +1,22 @@
+import { useQuery } from "@connectrpc/connect-query";
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import type { Deployment } from "../gen/penstock/v1/deployment_pb";
+import { type Deployment, DeploymentService } from "../gen/penstock/v1/deployment_pb";
+import { ProjectService } from "../gen/penstock/v1/project_pb";
+import { holderOf } from "../logic/agents";
+import { commitsSince, compareUrl } from "../logic/commits";
+import { pastOf } from "../logic/expected";
 import { shortId } from "../logic/kinds";
 import type { Who } from "../logic/may";
 import { deploymentLooks, look, terminal } from "../logic/status";
 import { spent } from "../logic/timeline";
 import { toDate } from "../logic/time";
-import { Banner, CommitRef, Fact, Id, Why } from "../ui/bits";
+import { Banner, CommitRef, Fact, Why } from "../ui/bits";
 import { StatusPill } from "../ui/status";
 import { Ago, Span, useNow } from "../ui/time";
 import { DeploymentActions } from "./deployment-actions";
+import { CopyMenu } from "./deployment-copy";
 import { StrategyName, TriggerName, VersionChange } from "./deployment-words";
 
 /** What happened to what; then what is pressing; then who, why, and how long. */
@@ -18,7 +24,7 @@ export function DeploymentHeader({ d, who, children }: { d: Deployment; who: Who
   const { i18n } = useLingui();
   const state = look(deploymentLooks, d.display);
   return (
-    <header className="space-y-3">
+    <header className="space-y-4">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
         <StatusPill look={state} />
         {/* Says a change of the state once, in words, to those who do not see it. */}
@@ -30,11 +36,12 @@ export function DeploymentHeader({ d, who, children }: { d: Deployment; who: Who
             {d.applicationName}
           </Link>
         </h1>
-        <span className="text-base">
+        <span className="text-lg">
           <VersionChange plan={d.plan} />
         </span>
-        <div className="ml-auto">
+        <div className="ml-auto flex flex-wrap items-center gap-2">
           <DeploymentActions d={d} who={who} />
+          <CopyMenu d={d} />
         </div>
       </div>
       {d.parked && (
@@ -43,17 +50,11 @@ export function DeploymentHeader({ d, who, children }: { d: Deployment; who: Who
         </Banner>
       )}
       {children}
-      <section className="panel p-4">
-        <dl className="grid grid-cols-[repeat(auto-fill,minmax(12.5rem,1fr))] gap-x-6 gap-y-3">
-          <Fact name={<Trans>Trigger</Trans>}>
-            <TriggerName trigger={d.trigger} />
-            {(d.trigger?.by || d.trigger?.commit?.author) && (
-              <>
-                {" "}
-                <span className="text-muted">·</span> {d.trigger?.by || d.trigger?.commit?.author}
-              </>
-            )}
-            <div className="text-muted text-xs">
+      <section className="panel px-4 py-3">
+        <dl className="grid grid-cols-[repeat(auto-fit,minmax(min(100%,13rem),1fr))] gap-x-8 gap-y-3">
+          <Fact name={<Trans>Who</Trans>}>
+            {d.trigger?.by || d.trigger?.commit?.author || "–"} <span className="text-muted">·</span> <TriggerName trigger={d.trigger} />
+            <Second>
               <Ago at={d.triggeredAt} />
               {d.trigger?.why?.code && (
                 <>
@@ -61,38 +62,53 @@ export function DeploymentHeader({ d, who, children }: { d: Deployment; who: Who
                   <Why reason={d.trigger.why} />
                 </>
               )}
-            </div>
+              {d.trigger?.retryOf && (
+                <Link to="/deployments/$id" params={{ id: d.trigger.retryOf }} className="link block">
+                  <Trans>retry of {shortId(d.trigger.retryOf)}</Trans>
+                </Link>
+              )}
+            </Second>
           </Fact>
-          <Fact name={<Trans>Commit</Trans>}>
+          <Fact name={<Trans>What</Trans>}>
             <CommitRef commit={d.trigger?.commit} />
-            <div className="text-muted text-xs">{d.trigger?.branch}</div>
+            <Brings d={d} />
           </Fact>
-          <Fact name={<Trans>Strategy</Trans>}>
+          <Fact name={<Trans>Why this way</Trans>}>
             <StrategyName strategy={d.plan?.strategy ?? ""} />
-            <div className="text-muted text-xs">
+            <Second>
               <Why reason={d.plan?.why} />
-            </div>
+            </Second>
           </Fact>
           <Times d={d} />
-          <Fact name={<Trans>Agent process</Trans>}>
-            {d.holder ? <code className="font-mono text-xs break-all">{d.holder}</code> : <span className="text-muted">–</span>}
-            {d.epoch > 1n && (
-              <div className="text-muted text-xs">
-                <Plural value={Number(d.epoch - 1n)} one="taken over once" other="taken over # times" />
-              </div>
-            )}
-          </Fact>
-          <Fact name="ID">
-            <Id id={d.id} />
-            {d.trigger?.retryOf && (
-              <Link to="/deployments/$id" params={{ id: d.trigger.retryOf }} className="link block text-xs">
-                <Trans>retry of {shortId(d.trigger.retryOf)}</Trans>
-              </Link>
-            )}
-          </Fact>
+          <AgentFact d={d} />
         </dl>
       </section>
     </header>
+  );
+}
+
+const Second = ({ children }: { children: ReactNode }) => <div className="text-muted text-xs">{children}</div>;
+
+/** What comes with it besides its own commit, and where all of it can be read. */
+function Brings({ d }: { d: Deployment }) {
+  const commit = d.trigger?.commit;
+  const list = useQuery(DeploymentService.method.listDeployments, pastOf(d), { staleTime: Infinity });
+  const more = commitsSince(d, list.data?.deployments ?? []);
+  const url = compareUrl(commit?.url ?? "", d.plan?.runningCommit ?? "", commit?.hash ?? "");
+  return (
+    <Second>
+      {[commit?.author, d.trigger?.branch].filter(Boolean).join(" · ")}
+      {more.map((c) => (
+        <div key={c.hash}>
+          + <CommitRef commit={c} /> {c.author && `· ${c.author}`}
+        </div>
+      ))}
+      {url && (
+        <a href={url} rel="noreferrer" className="link block w-fit">
+          <Trans>all commits since the last success</Trans>
+        </a>
+      )}
+    </Second>
   );
 }
 
@@ -106,7 +122,7 @@ function Times({ d }: { d: Deployment }) {
       </span>
     );
   return (
-    <Fact name={<Trans>Duration</Trans>}>
+    <Fact name={<Trans>How long</Trans>}>
       <span className="font-medium">
         <Span ms={s.total} />
       </span>
@@ -123,6 +139,37 @@ function Times({ d }: { d: Deployment }) {
           </span>
         )}
       </div>
+    </Fact>
+  );
+}
+
+/** Which process carries it, and of which version that is. */
+function AgentFact({ d }: { d: Deployment }) {
+  const agents = useQuery(ProjectService.method.listAgents, {}, { enabled: d.holder !== "" });
+  const found = holderOf(d.holder, agents.data?.agents ?? []);
+  return (
+    <Fact name={<Trans>Agent process</Trans>}>
+      {d.holder ? <code className="font-mono text-xs break-all">{d.holder}</code> : <span className="text-muted">–</span>}
+      <Second>
+        {found && (
+          <>
+            {found.agent} · {found.version}
+            {!found.online && (
+              <>
+                {" · "}
+                <span className="text-warn">
+                  <Trans>not connected</Trans>
+                </span>
+              </>
+            )}
+          </>
+        )}
+        {d.epoch > 1n && (
+          <div>
+            <Plural value={Number(d.epoch - 1n)} one="taken over once" other="taken over # times" />
+          </div>
+        )}
+      </Second>
     </Fact>
   );
 }

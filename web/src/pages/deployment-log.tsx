@@ -1,10 +1,11 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
-import { ArrowDownToLine, Download, Search, WrapText } from "lucide-react";
-import { type ReactNode, useDeferredValue, useMemo, useState } from "react";
+import { ArrowDownToLine, Check, ChevronsDownUp, ChevronsUpDown, Copy, Download, Globe, Search, WrapText } from "lucide-react";
+import { type ReactNode, useDeferredValue, useRef, useState } from "react";
 import type { Deployment, Stage } from "../gen/penstock/v1/deployment_pb";
 import { shortId } from "../logic/kinds";
 import type { LogState } from "../logic/log-follower";
-import { type Level, type LogFilter, filterLines, levels } from "../logic/log-lines";
+import { type Level, type LogFilter, levels } from "../logic/log-lines";
+import { LogRows } from "../logic/log-rows";
 import { Empty, Failure, Section } from "../ui/bits";
 import { LogView } from "../ui/log-view";
 import { useStageLog } from "./use-stage-log";
@@ -15,10 +16,14 @@ interface Props {
   /** None is the newest. */
   attempt: number | undefined;
   onAttempt: (attempt: number | undefined) => void;
+  /** The line that the address points at. */
+  line: number | undefined;
+  onLine: (line: number) => void;
 }
 
 /** The log of a stage as it is written. */
-export function LogPanel({ deployment, stage, attempt, onAttempt }: Props) {
+export function LogPanel(props: Props) {
+  const { stage, attempt } = props;
   const shown = Math.min(attempt ?? stage.attempt, stage.attempt);
   if (stage.type !== "PLATFORM") {
     return (
@@ -34,7 +39,7 @@ export function LogPanel({ deployment, stage, attempt, onAttempt }: Props) {
       </Quiet>
     );
   }
-  return <Log key={`${stage.id}/${shown}`} deployment={deployment} stage={stage} attempt={shown} onAttempt={onAttempt} />;
+  return <Log {...props} key={`${stage.id}/${shown}`} attempt={shown} />;
 }
 
 function Quiet({ stage, children }: { stage: Stage; children: ReactNode }) {
@@ -45,41 +50,36 @@ function Quiet({ stage, children }: { stage: Stage; children: ReactNode }) {
   );
 }
 
-function Log({ deployment, stage, attempt, onAttempt }: Props & { attempt: number }) {
-  const { t } = useLingui();
+function Log({ deployment, stage, attempt, onAttempt, line, onLine }: Props & { attempt: number }) {
   const { state, raw } = useStageLog(deployment.id, stage.id, attempt);
   const [filter, setFilter] = useState<LogFilter>({ level: "DEBUG", query: "" });
   const [wrap, setWrap] = useState(false);
+  const [zone, setZone] = useState<"UTC">();
+  const [closed, setClosed] = useState<ReadonlySet<number>>(new Set());
+  const [index] = useState(() => new LogRows());
   const asked = useDeferredValue(filter);
-  const lines = useMemo(() => filterLines(state.lines, asked), [state.lines, asked]);
-  const filtered = lines.length !== state.lines.length;
+  const rows = index.take(state.lines, state.count, asked, closed);
+  const searching = asked.level !== "DEBUG" || asked.query.trim() !== "";
+  const toggle = (n: number) => setClosed((old) => (old.has(n) ? new Set([...old].filter((x) => x !== n)) : new Set([...old, n])));
+  const groups = state.lines.filter((l) => l.group).map((l) => l.n);
   return (
     <Section
       title={<Trans>Log of {stage.name}</Trans>}
       aside={
-        <div className="flex flex-wrap items-center gap-2">
+        <div className="flex flex-wrap items-center gap-1.5">
           {stage.attempt > 1 && <Attempts stage={stage} attempt={attempt} onAttempt={onAttempt} />}
-          <label className="relative">
-            <span className="sr-only">
-              <Trans>Search the log</Trans>
-            </span>
-            <Search aria-hidden size={13} className="text-muted pointer-events-none absolute top-2 left-2" />
-            <input
-              type="search"
-              data-filter=""
-              placeholder={t`Search the log`}
-              value={filter.query}
-              onChange={(e) => setFilter((f) => ({ ...f, query: e.target.value }))}
-              className="field h-7 w-40 pl-7 text-xs"
-            />
-          </label>
+          <SearchField query={filter.query} onChange={(query) => setFilter((f) => ({ ...f, query }))} />
           <LevelSelect level={filter.level} onChange={(level) => setFilter((f) => ({ ...f, level }))} />
-          <Tool label={t`Wrap long lines`} pressed={wrap} onClick={() => setWrap(!wrap)}>
-            <WrapText aria-hidden size={15} />
-          </Tool>
-          <Tool label={t`Download`} onClick={() => download(raw(), `${shortId(deployment.id)}-${stage.name}-${attempt}.jsonl`)}>
-            <Download aria-hidden size={15} />
-          </Tool>
+          <Tools
+            wrap={wrap}
+            onWrap={() => setWrap(!wrap)}
+            utc={zone === "UTC"}
+            onUtc={() => setZone(zone ? undefined : "UTC")}
+            folded={closed.size > 0}
+            onFold={groups.length > 0 ? () => setClosed(closed.size > 0 ? new Set() : new Set(groups)) : undefined}
+            text={() => rows.map((r) => r.line.text).join("\n")}
+            onDownload={() => download(raw(), `${shortId(deployment.id)}-${stage.name}-${attempt}.jsonl`)}
+          />
         </div>
       }
     >
@@ -87,13 +87,90 @@ function Log({ deployment, stage, attempt, onAttempt }: Props & { attempt: numbe
         <div className="p-4">
           <Failure error={state.error} />
         </div>
-      ) : lines.length === 0 ? (
-        <Empty>{filtered ? <Trans>No line matches.</Trans> : state.phase === "completed" ? <Trans>This stage wrote nothing.</Trans> : <Trans>No line yet.</Trans>}</Empty>
+      ) : rows.length === 0 ? (
+        <Empty>{searching ? <Trans>No line matches.</Trans> : state.phase === "completed" ? <Trans>This stage wrote nothing.</Trans> : <Trans>No line yet.</Trans>}</Empty>
       ) : (
-        <LogView key={String(filtered)} lines={lines} wrap={wrap} query={asked.query} />
+        <LogView
+          key={`${asked.level}${asked.query}`}
+          rows={rows}
+          count={rows.length}
+          wrap={wrap}
+          query={asked.query}
+          zone={zone}
+          marked={line}
+          onMark={onLine}
+          onFold={toggle}
+        />
       )}
-      <Foot state={state} shown={lines.length} />
+      <Foot state={state} shown={searching ? rows.length : state.count} />
     </Section>
+  );
+}
+
+function SearchField({ query, onChange }: { query: string; onChange: (q: string) => void }) {
+  const { t } = useLingui();
+  return (
+    <label className="relative">
+      <span className="sr-only">
+        <Trans>Search the log</Trans>
+      </span>
+      <Search aria-hidden size={13} className="text-muted pointer-events-none absolute top-2 left-2" />
+      <input type="search" data-filter="" placeholder={t`Search the log`} value={query} onChange={(e) => onChange(e.target.value)} className="field h-7 w-40 pl-7 text-xs" />
+    </label>
+  );
+}
+
+interface ToolsProps {
+  wrap: boolean;
+  onWrap: () => void;
+  utc: boolean;
+  onUtc: () => void;
+  folded: boolean;
+  /** None when nothing can be folded. */
+  onFold: (() => void) | undefined;
+  text: () => string;
+  onDownload: () => void;
+}
+
+function Tools({ wrap, onWrap, utc, onUtc, folded, onFold, text, onDownload }: ToolsProps) {
+  const { t } = useLingui();
+  return (
+    <>
+      {onFold && (
+        <Tool label={folded ? t`Unfold all steps` : t`Fold all steps`} onClick={onFold}>
+          {folded ? <ChevronsUpDown aria-hidden size={15} /> : <ChevronsDownUp aria-hidden size={15} />}
+        </Tool>
+      )}
+      <Tool label={t`Wrap long lines`} pressed={wrap} onClick={onWrap}>
+        <WrapText aria-hidden size={15} />
+      </Tool>
+      <Tool label={t`Times in UTC`} pressed={utc} onClick={onUtc}>
+        <Globe aria-hidden size={15} />
+      </Tool>
+      <CopyLines text={text} />
+      <Tool label={t`Download`} onClick={onDownload}>
+        <Download aria-hidden size={15} />
+      </Tool>
+    </>
+  );
+}
+
+/** Copies the lines that are shown; they are put together only when asked for. */
+function CopyLines({ text }: { text: () => string }) {
+  const { t } = useLingui();
+  const [done, setDone] = useState(false);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  if (!("clipboard" in navigator)) return null;
+  const copy = async () => {
+    await navigator.clipboard.writeText(text());
+    setDone(true);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setDone(false), 1500);
+  };
+  return (
+    <Tool label={done ? t`Copied` : t`Copy the lines shown`} onClick={() => void copy()}>
+      {done ? <Check aria-hidden size={15} className="text-ok" /> : <Copy aria-hidden size={15} />}
+    </Tool>
   );
 }
 
@@ -150,7 +227,7 @@ function Tool({ label, pressed, onClick, children }: { label: string; pressed?: 
       aria-label={label}
       aria-pressed={pressed}
       onClick={onClick}
-      className="text-muted hover:text-fg hover:bg-sunken aria-pressed:bg-accent-soft aria-pressed:text-accent rounded p-1.5"
+      className="tool"
     >
       {children}
     </button>
@@ -158,7 +235,7 @@ function Tool({ label, pressed, onClick, children }: { label: string; pressed?: 
 }
 
 function Foot({ state, shown }: { state: LogState; shown: number }) {
-  const all = state.lines.length;
+  const all = state.count;
   return (
     <div className="border-line text-muted flex items-center gap-3 border-t px-4 py-1.5 text-xs">
       <span className="tabular-nums">

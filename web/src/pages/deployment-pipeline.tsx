@@ -1,54 +1,137 @@
-import { useMutation } from "@connectrpc/connect-query";
+import { useMutation, useQuery } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
-import { type ReactNode, useState } from "react";
+import { ChartNoAxesGantt, Undo2, Workflow } from "lucide-react";
+import { Fragment, type ReactNode, useMemo, useRef, useState } from "react";
 import { type Deployment, DeploymentService, type Stage } from "../gen/penstock/v1/deployment_pb";
+import { expectedRest, expectedTimes, pastOf } from "../logic/expected";
 import { requestId } from "../logic/kinds";
 import { type Who, maySkip } from "../logic/may";
+import type { PipelineView } from "../logic/search";
+import { type Node, columnsFor, stageGraph } from "../logic/stage-graph";
 import { look, stageLooks, terminal } from "../logic/status";
-import { type StageView, timeline } from "../logic/timeline";
+import { type StageView, type Timeline, timeline } from "../logic/timeline";
 import { exact, toDate } from "../logic/time";
+import { waterfall } from "../logic/waterfall";
+import { Bar } from "../ui/bar";
 import { Empty, Failure, Section, Why } from "../ui/bits";
 import { Button } from "../ui/button";
 import { Dialog, DialogButtons } from "../ui/dialog";
+import { useWidth } from "../ui/hooks";
 import { NoteField } from "../ui/note";
 import { useNotice } from "../ui/notices";
-import { Status, StatusIcon } from "../ui/status";
+import { Status, StatusIcon, toneText } from "../ui/status";
 import { Ago, Span, useNow } from "../ui/time";
 import { Asked } from "./deployment-approval";
+import { WaterfallChart } from "./deployment-waterfall";
 
 interface Props {
   d: Deployment;
   who: Who;
   selected: string | undefined;
   onSelect: (s: Stage) => void;
+  view: PipelineView | undefined;
+  onView: (v: PipelineView | undefined) => void;
 }
 
-/** The stages in order, as they run; the way back stands apart. */
-export function Pipeline({ d, who, selected, onSelect }: Props) {
-  const { t } = useLingui();
+const none: readonly Deployment[] = [];
+
+/** Runs of the application before this one, from which times are expected. */
+function usePast(d: Deployment): readonly Deployment[] {
+  const past = useQuery(DeploymentService.method.listDeployments, pastOf(d), { staleTime: Infinity });
+  return past.data?.deployments ?? none;
+}
+
+/** The stages as a graph, or as bars on an axis of time; the way back stands apart. */
+export function Pipeline({ d, who, selected, onSelect, view, onView }: Props) {
   const now = useNow(!terminal(d.status));
-  const { forward, back, turned } = timeline(d, now);
-  const item = (v: StageView) => <Item key={v.stage.id} v={v} d={d} who={who} selected={v.stage.id === selected} onSelect={onSelect} />;
+  const past = usePast(d);
+  const expected = useMemo(() => expectedTimes(d, past), [d, past]);
+  const t = timeline(d, now);
+  const rest = expectedRest(d, expected, now);
   return (
-    <Section title={<Trans>Pipeline</Trans>}>
-      {forward.length === 0 ? (
+    <Section
+      title={<Trans>Pipeline</Trans>}
+      aside={
+        <span className="flex flex-wrap items-center gap-3">
+          {rest !== undefined && (
+            <span className="text-muted text-xs">
+              <Trans>
+                expected to end in about <Span ms={Math.round(rest / 1000) * 1000} />
+              </Trans>
+            </span>
+          )}
+          {t.forward.length > 0 && <Views view={view} onView={onView} />}
+        </span>
+      }
+    >
+      {t.forward.length === 0 ? (
         <Empty>{terminal(d.status) ? <Trans>It ended before it was planned.</Trans> : <Waiting d={d} />}</Empty>
+      ) : view === "time" ? (
+        <Falling d={d} t={t} now={now} expected={expected} selected={selected} onSelect={onSelect} />
       ) : (
-        <ol aria-label={t`Stages`} className="py-1">
-          {forward.map(item)}
-        </ol>
+        <StageGraph d={d} who={who} t={t} expected={expected} selected={selected} onSelect={onSelect} />
       )}
-      {back.length > 0 && (turned || !terminal(d.status)) && (
-        <div className={`border-line border-t-2 border-dashed ${turned ? "bg-warn-soft" : ""}`}>
-          <h3 className={`px-4 pt-2.5 text-xs font-semibold ${turned ? "text-warn" : "text-muted"}`}>
-            {turned ? <Trans>The way back</Trans> : <Trans>The way back, only if needed</Trans>}
+    </Section>
+  );
+}
+
+function Views({ view, onView }: Pick<Props, "view" | "onView">) {
+  const { t } = useLingui();
+  return (
+    <div role="radiogroup" aria-label={t`View`} className="choices">
+      <button type="button" role="radio" aria-checked={view !== "time"} onClick={() => onView(undefined)} className="choice">
+        <Workflow aria-hidden size={13} />
+        <Trans>Graph</Trans>
+      </button>
+      <button type="button" role="radio" aria-checked={view === "time"} onClick={() => onView("time")} className="choice">
+        <ChartNoAxesGantt aria-hidden size={13} />
+        <Trans>Time</Trans>
+      </button>
+    </div>
+  );
+}
+
+interface Drawn extends Pick<Props, "d" | "selected" | "onSelect"> {
+  t: Timeline;
+  expected: ReadonlyMap<string, number>;
+}
+
+function Falling({ d, t, now, expected, selected, onSelect }: Drawn & { now: Date }) {
+  const events = useQuery(DeploymentService.method.listEvents, { streamKind: "deployment", streamId: d.id, page: { pageSize: 200 } });
+  return <WaterfallChart fall={waterfall(d, t, now, expected, events.data?.events)} selected={selected} onSelect={onSelect} />;
+}
+
+function StageGraph({ d, who, t, expected, selected, onSelect }: Drawn & { who: Who }) {
+  const { t: say } = useLingui();
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box, 1200);
+  const graph = stageGraph(t, columnsFor(width), t.turned || !terminal(d.status));
+  const forward = graph.nodes.filter((n) => !n.view.stage.rollback);
+  const back = graph.nodes.filter((n) => n.view.stage.rollback);
+  const grid = { gridTemplateColumns: `repeat(${graph.columns}, minmax(0, 1fr))` };
+  const item = (n: Node, top: number) => (
+    <Item key={n.view.stage.id} node={n} row={n.row - top} d={d} who={who} expected={expected.get(n.view.stage.id)} selected={n.view.stage.id === selected} onSelect={onSelect} />
+  );
+  const first = graph.turnedAt?.stage.name ?? "";
+  return (
+    <div className="p-4">
+      <div ref={box}>
+        <ol aria-label={say`Stages`} className="grid gap-7" style={grid}>
+          {forward.map((n) => item(n, 0))}
+        </ol>
+      </div>
+      {back.length > 0 && (
+        <div className={`mt-5 border-t-2 border-dashed pt-2 ${t.turned ? "border-warn" : "border-line"}`}>
+          <h3 className={`mb-2 flex items-center gap-1.5 text-xs font-semibold ${t.turned ? "text-warn" : "text-muted"}`}>
+            <Undo2 aria-hidden size={14} />
+            {!t.turned ? <Trans>The way back, only if needed</Trans> : first ? <Trans>The way back, from {first}</Trans> : <Trans>The way back</Trans>}
           </h3>
-          <ol aria-label={t`Stages of the way back`} className="py-1">
-            {back.map(item)}
+          <ol aria-label={say`Stages of the way back`} className="grid gap-7" style={grid}>
+            {back.map((n) => item(n, graph.backRow ?? 0))}
           </ol>
         </div>
       )}
-    </Section>
+    </div>
   );
 }
 
@@ -58,46 +141,127 @@ function Waiting({ d }: { d: Deployment }) {
   return <Trans>The agent is planning it.</Trans>;
 }
 
-function Item({ v, d, who, selected, onSelect }: { v: StageView; d: Deployment; who: Who; selected: boolean; onSelect: (s: Stage) => void }) {
+/** The border tells states apart in shape: plain, thick, dashed, dotted. */
+const borders: Readonly<Record<string, string>> = {
+  RUNNING: "border-run bg-run-soft border-l-4",
+  WAITING: "border-wait bg-wait-soft border-l-4",
+  SUCCESS: "border-ok/50",
+  EXITED: "border-ok/50",
+  FAILURE: "border-bad bg-bad-soft border-2",
+  CANCELLED: "border-edge bg-idle-soft border-2",
+  SKIPPED: "border-edge border-dashed",
+  NOT_STARTED_YET: "border-line border-dashed",
+  STANDBY: "border-line border-dotted",
+  NOT_REACHED: "border-line border-dotted",
+};
+
+interface ItemProps extends Pick<Props, "d" | "who" | "onSelect"> {
+  node: Node;
+  row: number;
+  expected: number | undefined;
+  selected: boolean;
+}
+
+function Item({ node, row, d, who, expected, selected, onSelect }: ItemProps) {
   const { i18n } = useLingui();
+  const v = node.view;
   const { stage } = v;
   const l = look(stageLooks, v.word);
-  const faint = v.word === "NOT_REACHED" || v.word === "STANDBY";
+  const faint = v.word === "NOT_REACHED" || v.word === "STANDBY" || v.word === "NOT_STARTED_YET";
   return (
-    <li className={`relative px-4 py-2 ${selected ? "bg-accent-soft" : ""}`} aria-current={stage.status === "RUNNING" ? "step" : undefined}>
-      <div className="flex gap-3">
-        <span className={`mt-0.5 flex h-5 w-5 shrink-0 items-center justify-center ${faint ? "opacity-60" : ""}`}>
-          <StatusIcon look={l} size={17} />
-        </span>
-        <div className="min-w-0 flex-1">
-          <div className="flex flex-wrap items-baseline gap-x-2">
-            <button
-              type="button"
-              data-row=""
-              aria-pressed={selected}
-              onClick={() => onSelect(stage)}
-              className={`text-left font-medium break-all hover:underline ${faint ? "text-muted" : ""} ${v.word === "NOT_REACHED" ? "line-through" : ""}`}
-            >
-              <span className="text-muted mr-1 tabular-nums">{v.position}.</span>
-              {stage.name}
-            </button>
-            <span className="ml-auto flex items-baseline gap-2 text-xs">
-              {v.elapsedMs !== undefined && <Span ms={v.elapsedMs} />}
-              <span className="text-muted">{i18n._(l.label)}</span>
-            </span>
-          </div>
-          {stage.display && <Line>{stage.display}</Line>}
-          {stage.desc && stage.desc !== stage.display && <Line>{stage.desc}</Line>}
-          {stage.reason?.code && (
-            <p className={`text-xs break-words ${stage.status === "FAILURE" ? "text-bad font-medium" : "text-muted"}`}>
-              <Why reason={stage.reason} />
-            </p>
-          )}
-          <Exposed stage={stage} />
-          <Progress v={v} d={d} who={who} />
-        </div>
+    <li
+      className={`bg-panel relative rounded-md border px-3 py-2 text-sm ${borders[v.word] ?? "border-line"} ${selected ? "outline-accent outline-2 outline-offset-2" : ""}`}
+      style={{ gridColumn: node.column + 1, gridRow: row + 1 }}
+      aria-current={stage.status === "RUNNING" ? "step" : undefined}
+    >
+      <Arrow node={node} />
+      <div className="flex items-center gap-1.5 text-xs">
+        <StatusIcon look={l} size={16} />
+        <span className={`font-medium ${toneText[l.tone]}`}>{i18n._(l.label)}</span>
+        {stage.attempt > 1 && (
+          <span className="text-muted">
+            <Trans>attempt {stage.attempt}</Trans>
+          </span>
+        )}
+        <span className="ml-auto">{v.elapsedMs !== undefined && <Span ms={v.elapsedMs} />}</span>
       </div>
+      <button
+        type="button"
+        data-row=""
+        aria-pressed={selected}
+        onClick={() => onSelect(stage)}
+        className={`mt-1 block w-full text-left leading-snug font-semibold break-words after:absolute after:inset-0 after:content-[''] hover:underline ${faint ? "text-muted" : ""} ${v.word === "NOT_REACHED" ? "line-through" : ""}`}
+      >
+        <span className="text-muted mr-1 font-normal tabular-nums">{v.position}.</span>
+        <Breakable name={stage.name} />
+      </button>
+      {stage.display && <Line>{stage.display}</Line>}
+      <Exposed stage={stage} />
+      {stage.reason?.code && (
+        <p className={`mt-1 text-xs break-words ${stage.status === "FAILURE" ? "text-bad font-medium" : "text-muted"}`}>
+          <Why reason={stage.reason} />
+        </p>
+      )}
+      {expected !== undefined && stage.status === "RUNNING" && !v.until && <Expected elapsed={v.elapsedMs ?? 0} expected={expected} />}
+      {expected !== undefined && v.word === "NOT_STARTED_YET" && (
+        <p className="text-muted text-xs">
+          <Trans>
+            usually <Span ms={expected} />
+          </Trans>
+        </p>
+      )}
+      <Progress v={v} d={d} who={who} />
     </li>
+  );
+}
+
+/** A name may break behind its underscores only, so that what tells it apart stays whole. */
+function Breakable({ name }: { name: string }) {
+  return name.split("_").map((part, i) => (
+    <Fragment key={`${i}${part}`}>
+      {i > 0 && (
+        <>
+          _<wbr />
+        </>
+      )}
+      {part}
+    </Fragment>
+  ));
+}
+
+/** How one gets here: walked ways are full, those ahead are dashed. The heading of the way back says where it turned. */
+function Arrow({ node }: { node: Node }) {
+  const style = `stroke-2 ${node.walked ? "text-fg" : "text-edge"}`;
+  const dash = node.walked ? undefined : "3 3";
+  if (node.edge === "along") {
+    return (
+      <svg aria-hidden viewBox="0 0 26 12" className={`absolute top-3 -left-[1.7rem] h-3 w-6.5 ${style}`} fill="none" stroke="currentColor">
+        <path d="M0 6H22" strokeDasharray={dash} />
+        <path d="M18 2l5 4-5 4" />
+      </svg>
+    );
+  }
+  if (node.edge !== "down") return null;
+  return (
+    <svg aria-hidden viewBox="0 0 12 22" className={`absolute -top-[1.45rem] left-4 h-5.5 w-3 ${style}`} fill="none" stroke="currentColor">
+      <path d="M6 0V18" strokeDasharray={dash} />
+      <path d="M2 14l4 5 4-5" />
+    </svg>
+  );
+}
+
+/** How far a stage is of the time that it usually takes. */
+function Expected({ elapsed, expected }: { elapsed: number; expected: number }) {
+  const { t } = useLingui();
+  return (
+    <div className="mt-1.5 space-y-0.5 text-xs">
+      <Bar label={t`of the usual time`} percent={(elapsed / expected) * 100} tone={elapsed > expected * 1.5 ? "warn" : "run"} />
+      <p className="text-muted">
+        <Trans>
+          usually <Span ms={expected} />
+        </Trans>
+      </p>
+    </div>
   );
 }
 
@@ -108,7 +272,7 @@ function Progress({ v, d, who }: { v: StageView; d: Deployment; who: Who }) {
   const { stage } = v;
   if (stage.status !== "RUNNING") return null;
   return (
-    <div className="mt-1 space-y-1 text-xs">
+    <div className="relative z-10 mt-1 space-y-1 text-xs">
       {v.step && (
         <p>
           <Trans>

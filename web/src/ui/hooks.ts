@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { type RefObject, useEffect, useState } from "react";
 import { titleOf } from "../logic/search";
 
 /** Names the tab after what it shows. */
@@ -22,4 +22,17 @@ export function useFavicon(state: "run" | "ok" | "bad" | "idle" | undefined): vo
       link.href = "/favicon.svg";
     };
   }, [state]);
+}
+
+/** The width of an element in pixels as it changes; `first` until it was measured. */
+export function useWidth(ref: RefObject<HTMLElement | null>, first: number): number {
+  const [width, setWidth] = useState(first);
+  useEffect(() => {
+    const e = ref.current;
+    if (!e || typeof ResizeObserver === "undefined") return undefined;
+    const observer = new ResizeObserver(() => setWidth(e.clientWidth));
+    observer.observe(e);
+    return () => observer.disconnect();
+  }, [ref]);
+  return width;
 }

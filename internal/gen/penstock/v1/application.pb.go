@@ -1638,6 +1638,9 @@ func (x *GetDriftResponse) GetGoodDeploymentId() string {
 type GetLiveStateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ApplicationId string                 `protobuf:"bytes,1,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"`
+	// Also the recorded traffic that was observed after this instant; unset
+	// means none.
+	TrafficSince  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=traffic_since,json=trafficSince,proto3" json:"traffic_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1679,9 +1682,18 @@ func (x *GetLiveStateRequest) GetApplicationId() string {
 	return ""
 }
 
+func (x *GetLiveStateRequest) GetTrafficSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TrafficSince
+	}
+	return nil
+}
+
 type GetLiveStateResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LiveState     *LiveState             `protobuf:"bytes,1,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	LiveState *LiveState             `protobuf:"bytes,1,opt,name=live_state,json=liveState,proto3" json:"live_state,omitempty"`
+	// Oldest first. A bounded record: the oldest samples are forgotten.
+	Traffic       []*TrafficSample `protobuf:"bytes,2,rep,name=traffic,proto3" json:"traffic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1719,6 +1731,13 @@ func (*GetLiveStateResponse) Descriptor() ([]byte, []int) {
 func (x *GetLiveStateResponse) GetLiveState() *LiveState {
 	if x != nil {
 		return x.LiveState
+	}
+	return nil
+}
+
+func (x *GetLiveStateResponse) GetTraffic() []*TrafficSample {
+	if x != nil {
+		return x.Traffic
 	}
 	return nil
 }
@@ -1978,6 +1997,69 @@ func (x *Traffic) GetGroups() []*Share {
 	return nil
 }
 
+// TrafficSample is what the routes were observed to do for a while.
+type TrafficSample struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First and last observation of this state; between until and the next
+	// sample nobody looked, or it changed.
+	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	Until         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	Traffic       []*Traffic             `protobuf:"bytes,3,rep,name=traffic,proto3" json:"traffic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrafficSample) Reset() {
+	*x = TrafficSample{}
+	mi := &file_penstock_v1_application_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrafficSample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrafficSample) ProtoMessage() {}
+
+func (x *TrafficSample) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_application_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrafficSample.ProtoReflect.Descriptor instead.
+func (*TrafficSample) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *TrafficSample) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TrafficSample) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *TrafficSample) GetTraffic() []*Traffic {
+	if x != nil {
+		return x.Traffic
+	}
+	return nil
+}
+
 // Share is one group behind a route.
 type Share struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1993,7 +2075,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_penstock_v1_application_proto_msgTypes[26]
+	mi := &file_penstock_v1_application_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2087,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[26]
+	mi := &file_penstock_v1_application_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2100,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{26}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Share) GetGroup() string {
@@ -2218,12 +2300,14 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\x05drift\x18\x01 \x01(\v2\x12.penstock.v1.DriftR\x05drift\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
 	"\x04json\x18\x03 \x01(\tR\x04json\x12,\n" +
-	"\x12good_deployment_id\x18\x04 \x01(\tR\x10goodDeploymentId\"<\n" +
+	"\x12good_deployment_id\x18\x04 \x01(\tR\x10goodDeploymentId\"}\n" +
 	"\x13GetLiveStateRequest\x12%\n" +
-	"\x0eapplication_id\x18\x01 \x01(\tR\rapplicationId\"M\n" +
+	"\x0eapplication_id\x18\x01 \x01(\tR\rapplicationId\x12?\n" +
+	"\rtraffic_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\ftrafficSince\"\x83\x01\n" +
 	"\x14GetLiveStateResponse\x125\n" +
 	"\n" +
-	"live_state\x18\x01 \x01(\v2\x16.penstock.v1.LiveStateR\tliveState\"\xea\x01\n" +
+	"live_state\x18\x01 \x01(\v2\x16.penstock.v1.LiveStateR\tliveState\x124\n" +
+	"\atraffic\x18\x02 \x03(\v2\x1a.penstock.v1.TrafficSampleR\atraffic\"\xea\x01\n" +
 	"\tLiveState\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
 	"\x06health\x18\x02 \x01(\tR\x06health\x123\n" +
@@ -2248,7 +2332,11 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"K\n" +
 	"\aTraffic\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12*\n" +
-	"\x06groups\x18\x02 \x03(\v2\x12.penstock.v1.ShareR\x06groups\"\xfc\x01\n" +
+	"\x06groups\x18\x02 \x03(\v2\x12.penstock.v1.ShareR\x06groups\"\x9d\x01\n" +
+	"\rTrafficSample\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12.\n" +
+	"\atraffic\x18\x03 \x03(\v2\x14.penstock.v1.TrafficR\atraffic\"\xfc\x01\n" +
 	"\x05Share\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\avariant\x18\x02 \x01(\tR\avariant\x12\x18\n" +
@@ -2283,7 +2371,7 @@ func file_penstock_v1_application_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_application_proto_rawDescData
 }
 
-var file_penstock_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_penstock_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_penstock_v1_application_proto_goTypes = []any{
 	(*Application)(nil),                        // 0: penstock.v1.Application
 	(*Drift)(nil),                              // 1: penstock.v1.Drift
@@ -2311,80 +2399,86 @@ var file_penstock_v1_application_proto_goTypes = []any{
 	(*LiveState)(nil),                          // 23: penstock.v1.LiveState
 	(*Resource)(nil),                           // 24: penstock.v1.Resource
 	(*Traffic)(nil),                            // 25: penstock.v1.Traffic
-	(*Share)(nil),                              // 26: penstock.v1.Share
-	nil,                                        // 27: penstock.v1.Application.LabelsEntry
-	nil,                                        // 28: penstock.v1.DiscoveredApplication.LabelsEntry
-	nil,                                        // 29: penstock.v1.ListApplicationsRequest.LabelsEntry
-	nil,                                        // 30: penstock.v1.Resource.FieldsEntry
-	nil,                                        // 31: penstock.v1.Share.VersionsEntry
-	(*Commit)(nil),                             // 32: penstock.v1.Commit
-	(*timestamppb.Timestamp)(nil),              // 33: google.protobuf.Timestamp
-	(*Version)(nil),                            // 34: penstock.v1.Version
-	(*Reason)(nil),                             // 35: penstock.v1.Reason
-	(*PageRequest)(nil),                        // 36: penstock.v1.PageRequest
-	(*PageInfo)(nil),                           // 37: penstock.v1.PageInfo
-	(*Facet)(nil),                              // 38: penstock.v1.Facet
+	(*TrafficSample)(nil),                      // 26: penstock.v1.TrafficSample
+	(*Share)(nil),                              // 27: penstock.v1.Share
+	nil,                                        // 28: penstock.v1.Application.LabelsEntry
+	nil,                                        // 29: penstock.v1.DiscoveredApplication.LabelsEntry
+	nil,                                        // 30: penstock.v1.ListApplicationsRequest.LabelsEntry
+	nil,                                        // 31: penstock.v1.Resource.FieldsEntry
+	nil,                                        // 32: penstock.v1.Share.VersionsEntry
+	(*Commit)(nil),                             // 33: penstock.v1.Commit
+	(*timestamppb.Timestamp)(nil),              // 34: google.protobuf.Timestamp
+	(*Version)(nil),                            // 35: penstock.v1.Version
+	(*Reason)(nil),                             // 36: penstock.v1.Reason
+	(*PageRequest)(nil),                        // 37: penstock.v1.PageRequest
+	(*PageInfo)(nil),                           // 38: penstock.v1.PageInfo
+	(*Facet)(nil),                              // 39: penstock.v1.Facet
 }
 var file_penstock_v1_application_proto_depIdxs = []int32{
-	27, // 0: penstock.v1.Application.labels:type_name -> penstock.v1.Application.LabelsEntry
+	28, // 0: penstock.v1.Application.labels:type_name -> penstock.v1.Application.LabelsEntry
 	2,  // 1: penstock.v1.Application.last_good:type_name -> penstock.v1.Good
 	3,  // 2: penstock.v1.Application.hold:type_name -> penstock.v1.Hold
-	32, // 3: penstock.v1.Application.head:type_name -> penstock.v1.Commit
-	33, // 4: penstock.v1.Application.registered_at:type_name -> google.protobuf.Timestamp
-	33, // 5: penstock.v1.Application.live_at:type_name -> google.protobuf.Timestamp
-	33, // 6: penstock.v1.Application.last_deployment_at:type_name -> google.protobuf.Timestamp
+	33, // 3: penstock.v1.Application.head:type_name -> penstock.v1.Commit
+	34, // 4: penstock.v1.Application.registered_at:type_name -> google.protobuf.Timestamp
+	34, // 5: penstock.v1.Application.live_at:type_name -> google.protobuf.Timestamp
+	34, // 6: penstock.v1.Application.last_deployment_at:type_name -> google.protobuf.Timestamp
 	1,  // 7: penstock.v1.Application.drift:type_name -> penstock.v1.Drift
-	33, // 8: penstock.v1.Drift.at:type_name -> google.protobuf.Timestamp
-	32, // 9: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
-	34, // 10: penstock.v1.Good.versions:type_name -> penstock.v1.Version
-	33, // 11: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
-	32, // 12: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
-	35, // 13: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
-	33, // 14: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
-	28, // 15: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
-	36, // 16: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
-	29, // 17: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
+	34, // 8: penstock.v1.Drift.at:type_name -> google.protobuf.Timestamp
+	33, // 9: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
+	35, // 10: penstock.v1.Good.versions:type_name -> penstock.v1.Version
+	34, // 11: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
+	33, // 12: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
+	36, // 13: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
+	34, // 14: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
+	29, // 15: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
+	37, // 16: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	30, // 17: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
 	0,  // 18: penstock.v1.ListApplicationsResponse.applications:type_name -> penstock.v1.Application
-	37, // 19: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
-	38, // 20: penstock.v1.ListApplicationsResponse.facets:type_name -> penstock.v1.Facet
+	38, // 19: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	39, // 20: penstock.v1.ListApplicationsResponse.facets:type_name -> penstock.v1.Facet
 	0,  // 21: penstock.v1.GetApplicationResponse.application:type_name -> penstock.v1.Application
 	0,  // 22: penstock.v1.AddApplicationResponse.application:type_name -> penstock.v1.Application
 	0,  // 23: penstock.v1.SetApplicationEnabledResponse.application:type_name -> penstock.v1.Application
-	36, // 24: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	37, // 24: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
 	4,  // 25: penstock.v1.ListDiscoveredApplicationsResponse.applications:type_name -> penstock.v1.DiscoveredApplication
-	37, // 26: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	38, // 26: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
 	1,  // 27: penstock.v1.GetDriftResponse.drift:type_name -> penstock.v1.Drift
-	23, // 28: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
-	33, // 29: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
-	24, // 30: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
-	25, // 31: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
-	30, // 32: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
-	33, // 33: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
-	26, // 34: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
-	31, // 35: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
-	5,  // 36: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
-	7,  // 37: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
-	9,  // 38: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
-	11, // 39: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
-	13, // 40: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
-	15, // 41: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
-	17, // 42: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
-	19, // 43: penstock.v1.ApplicationService.GetDrift:input_type -> penstock.v1.GetDriftRequest
-	21, // 44: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
-	6,  // 45: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
-	8,  // 46: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
-	10, // 47: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
-	12, // 48: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
-	14, // 49: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
-	16, // 50: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
-	18, // 51: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
-	20, // 52: penstock.v1.ApplicationService.GetDrift:output_type -> penstock.v1.GetDriftResponse
-	22, // 53: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
-	45, // [45:54] is the sub-list for method output_type
-	36, // [36:45] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	34, // 28: penstock.v1.GetLiveStateRequest.traffic_since:type_name -> google.protobuf.Timestamp
+	23, // 29: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
+	26, // 30: penstock.v1.GetLiveStateResponse.traffic:type_name -> penstock.v1.TrafficSample
+	34, // 31: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
+	24, // 32: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
+	25, // 33: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
+	31, // 34: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
+	34, // 35: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
+	27, // 36: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
+	34, // 37: penstock.v1.TrafficSample.at:type_name -> google.protobuf.Timestamp
+	34, // 38: penstock.v1.TrafficSample.until:type_name -> google.protobuf.Timestamp
+	25, // 39: penstock.v1.TrafficSample.traffic:type_name -> penstock.v1.Traffic
+	32, // 40: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
+	5,  // 41: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
+	7,  // 42: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
+	9,  // 43: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
+	11, // 44: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
+	13, // 45: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
+	15, // 46: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
+	17, // 47: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
+	19, // 48: penstock.v1.ApplicationService.GetDrift:input_type -> penstock.v1.GetDriftRequest
+	21, // 49: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
+	6,  // 50: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
+	8,  // 51: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
+	10, // 52: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
+	12, // 53: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
+	14, // 54: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
+	16, // 55: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
+	18, // 56: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
+	20, // 57: penstock.v1.ApplicationService.GetDrift:output_type -> penstock.v1.GetDriftResponse
+	22, // 58: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
+	50, // [50:59] is the sub-list for method output_type
+	41, // [41:50] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_application_proto_init() }
@@ -2400,7 +2494,7 @@ func file_penstock_v1_application_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_application_proto_rawDesc), len(file_penstock_v1_application_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

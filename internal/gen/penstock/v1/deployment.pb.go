@@ -2341,7 +2341,8 @@ func (x *ReadStageLogRequest) GetFollow() bool {
 
 type ReadStageLogResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// JSON lines: {"t": RFC 3339, "l": "INFO", "m": "..."}.
+	// JSON lines: {"t": RFC 3339, "l": "INFO", "m": "..."}; "g" names the step
+	// that begins with a line.
 	Data       []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	NextOffset int64  `protobuf:"varint,2,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
 	Attempt    int32  `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`

@@ -1233,7 +1233,8 @@ export const ReadStageLogRequestSchema: GenMessage<ReadStageLogRequest> = /*@__P
  */
 export type ReadStageLogResponse = Message<"penstock.v1.ReadStageLogResponse"> & {
   /**
-   * JSON lines: {"t": RFC 3339, "l": "INFO", "m": "..."}.
+   * JSON lines: {"t": RFC 3339, "l": "INFO", "m": "..."}; "g" names the step
+   * that begins with a line.
    *
    * @generated from field: bytes data = 1;
    */
