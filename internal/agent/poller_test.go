@@ -399,12 +399,19 @@ func TestDriftIsToldWhenTwoLooksAgree(t *testing.T) {
 		if c, n := last(); n == 0 || c.Count != 0 || c.Good != d.ID {
 			t.Fatalf("after the deployment: %d comparisons, the last one %+v", n, c)
 		}
+		looks := func(n int) {
+			var from int
+			b.world.locked(func() { from = b.world.observed })
+			for seen := from; seen < from+n; b.world.locked(func() { seen = b.world.observed }) {
+				time.Sleep(time.Second)
+			}
+		}
 		b.world.locked(func() { b.world.version = "v9" })
-		time.Sleep(35 * time.Second)
+		looks(1)
 		if c, _ := last(); c.Count != 0 {
 			t.Errorf("one look was believed: %+v", c)
 		}
-		time.Sleep(35 * time.Second)
+		looks(1)
 		c, n := last()
 		if c.Count != 1 || c.Summary == "" || c.Blob == "" || c.Digest == "" || c.Good != d.ID {
 			t.Errorf("two looks were not: %+v", c)
