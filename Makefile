@@ -5,7 +5,7 @@ SCRIPTS := $(dir $(realpath $(lastword $(MAKEFILE_LIST))))scripts
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test test-all bench sim gen fmt clean
+.PHONY: help build demo check test test-all bench sim image gen fmt clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -31,6 +31,9 @@ bench: ## the measured promises, as JSON lines on standard output
 
 sim: ## the seeded simulator and its crash matrix; SEEDS=2000, or PENSTOCK_SIM_FOR=10m and PENSTOCK_SIM_SEED=7
 	@$(SCRIPTS)/sim $(ARGS)
+
+image: ## dist/image: a container image as an OCI layout, without Docker (on Debian); its tag in VERSION
+	@$(SCRIPTS)/image
 
 gen: ## regenerate internal/gen and web/src/gen from proto/
 	@$(SCRIPTS)/gen

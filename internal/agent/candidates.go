@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 // Bounds of the search for application files.
 const (
-	maxFoundFiles    = 500
+	maxFoundFiles    = 2000 // what the control plane takes
 	maxFoundFileSize = 256 << 10
 )
 
@@ -27,6 +28,7 @@ type appRule struct {
 	rule    deploy.CommitRule
 	invalid string // why the file cannot be used, "" when it can
 	missing bool   // there is no such file
+	wide    bool   // it names paths beside its folder
 	name    string
 	labels  map[string]string
 	desc    string
@@ -42,14 +44,17 @@ type move struct {
 
 // candidates lists the applications that a movement is due for, or whose file changed with it.
 func (p *poller) candidates(ctx context.Context, repo Repo, m move) []client.Candidate {
-	_, apps := p.known()
+	p.mu.Lock()
+	apps, place := p.apps, p.place
+	p.mu.Unlock()
 	touched := make(map[string]bool, len(m.changed))
 	for _, c := range m.changed {
 		touched[c] = true
 	}
 	var out []client.Candidate
-	for id, app := range apps {
-		if app.Deleted {
+	for id := range p.affected(apps, place, m) {
+		app, known := apps[id]
+		if !known || app.Deleted {
 			delete(p.rules, id)
 			continue
 		}
@@ -59,6 +64,72 @@ func (p *poller) candidates(ctx context.Context, repo Repo, m move) []client.Can
 	}
 	slices.SortFunc(out, func(a, b client.Candidate) int { return cmp.Compare(a.ApplicationID, b.ApplicationID) })
 	return out
+}
+
+// affected are the applications that a movement can matter to: those in whose folder
+// something changed, those whose file names further paths, and those whose file was
+// not read yet. The others cost nothing.
+func (p *poller) affected(apps map[string]deploy.Application, place *places, m move) map[string]bool {
+	out := maps.Clone(m.fresh)
+	if out == nil {
+		out = map[string]bool{}
+	}
+	if m.old == m.new {
+		return out
+	}
+	if m.all || len(place.unread) > 0 {
+		for id := range apps {
+			r := p.rules[id]
+			out[id] = out[id] || m.all || r == nil
+			place.wide[id] = r != nil && r.wide
+		}
+		maps.DeleteFunc(out, func(_ string, in bool) bool { return !in })
+		maps.DeleteFunc(place.wide, func(_ string, in bool) bool { return !in })
+		clear(place.unread)
+	}
+	for id := range place.wide {
+		out[id] = true
+	}
+	for _, c := range m.changed {
+		place.above(c, func(id string) { out[id] = true })
+	}
+	return out
+}
+
+// places finds the applications of a path without going through all of them. A
+// poller's own goroutine changes wide and unread.
+type places struct {
+	dirs   map[string][]string // folder → applications
+	files  map[string][]string // application file → applications
+	wide   map[string]bool     // applications whose file names paths beside its folder
+	unread map[string]bool     // applications whose file may not have been read
+}
+
+func newPlaces(apps map[string]deploy.Application) *places {
+	x := &places{dirs: map[string][]string{}, files: map[string][]string{}, wide: map[string]bool{}, unread: map[string]bool{}}
+	for id, app := range apps {
+		if app.Deleted {
+			continue
+		}
+		dir, file := path.Clean(app.Path), filePath(app.Ref)
+		x.dirs[dir] = append(x.dirs[dir], id)
+		x.files[file] = append(x.files[file], id)
+		x.unread[id] = true
+	}
+	return x
+}
+
+// above gives the applications in whose folder a path lies, or whose file it is.
+func (x *places) above(name string, each func(id string)) {
+	for _, id := range x.files[name] {
+		each(id)
+	}
+	for dir := name; dir != "." && dir != "/"; {
+		dir = path.Dir(dir)
+		for _, id := range x.dirs[dir] {
+			each(id)
+		}
+	}
 }
 
 func (p *poller) candidate(ctx context.Context, repo Repo, m move, app deploy.Application, edited bool) (client.Candidate, bool) {
@@ -75,13 +146,16 @@ func (p *poller) candidate(ctx context.Context, repo Repo, m move, app deploy.Ap
 			read = &appRule{rule: deploy.CommitRule{Dir: app.Path}, invalid: err.Error()}
 		}
 		if r != nil && read.invalid != "" {
-			read.rule = r.rule // the rule that held before decides whether it would be due
+			read.rule, read.wide = r.rule, r.wide // the rule that held before decides whether it would be due
 		}
 		if read.missing {
 			read.invalid += p.moveOf(ctx, repo, m, app)
 		}
 		r = read
 		p.rules[app.ID] = r
+	}
+	if r.wide {
+		p.widen(app.ID)
 	}
 	c := client.Candidate{ApplicationID: app.ID, InvalidDetail: clip(r.invalid, 2*maxDetail)}
 	c.Due, c.Why = due(r.rule, m, fresh)
@@ -112,6 +186,13 @@ func (p *poller) moveOf(ctx context.Context, repo Repo, m move, app deploy.Appli
 		return ""
 	}
 	return fmt.Sprintf("; the same commit brought %s with the same name: if the folder was renamed, register that file and delete this application, and the next deployment takes the live service over", found[0])
+}
+
+// widen notes that an application is to be asked about every movement.
+func (p *poller) widen(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.place.wide[id] = true
 }
 
 // due decides about one application. The first look is always due, and so is a
@@ -148,13 +229,17 @@ func (p *poller) readRule(ctx context.Context, repo Repo, commit string, app dep
 	}
 	t := file.Trigger.OnCommit
 	r.rule = deploy.CommitRule{Disabled: t.Disabled, Dir: app.Path, Paths: t.Paths, Ignores: t.Ignores}
+	r.wide = !t.Paths.Empty() || !t.Ignores.Empty()
 	r.name, r.labels, r.desc = file.Name, file.Labels, file.Description
 	return r, nil
 }
 
 // discover reports the application files of a commit when the first commit is
 // seen or a file of that kind changed.
-func (p *poller) discover(ctx context.Context, repo Repo, head string, changed []string, all bool) error {
+func (p *poller) discover(ctx context.Context, repo Repo, m move) error {
+	head, changed := m.new, m.changed
+	// What is known is of the commit of the last report that arrived.
+	all := m.all || !p.filed || p.files != m.old
 	if p.filed && (p.files == head || !all && !slices.ContainsFunc(changed, spec.IsApplicationFile)) {
 		p.files = head
 		return nil
@@ -169,13 +254,13 @@ func (p *poller) discover(ctx context.Context, repo Repo, head string, changed [
 		names = names[:maxFoundFiles]
 	}
 	report := client.FilesReport{RepoID: p.repo.spec.RepoID, Branch: p.repo.spec.Branch, Commit: head}
+	now, err := p.look(ctx, repo, head, names, changed, all)
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
-		f, ok, err := p.found(ctx, repo, head, name)
-		if err != nil {
-			return err
-		}
-		if ok {
-			report.Files = append(report.Files, f)
+		if o := now[name]; o.ok {
+			report.Files = append(report.Files, o.file)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, transferLimit)
@@ -184,11 +269,38 @@ func (p *poller) discover(ctx context.Context, repo Repo, head string, changed [
 	if err != nil {
 		return err
 	}
-	p.files, p.filed = head, true
+	p.files, p.filed, p.offers = head, true, now
 	if registered {
 		kick(p.a.workKick)
 	}
 	return nil
+}
+
+// offered is what an application file was described as; ok when it is offered.
+type offered struct {
+	file client.FoundFile
+	ok   bool
+}
+
+// look describes the files; those that did not change since the last report are known.
+func (p *poller) look(ctx context.Context, repo Repo, head string, names, changed []string, all bool) (map[string]offered, error) {
+	edited := make(map[string]bool, len(changed))
+	for _, c := range changed {
+		edited[c] = true
+	}
+	now := make(map[string]offered, len(names))
+	for _, name := range names {
+		if was, known := p.offers[name]; known && !all && !edited[name] {
+			now[name] = was
+			continue
+		}
+		f, ok, err := p.found(ctx, repo, head, name)
+		if err != nil {
+			return nil, err
+		}
+		now[name] = offered{f, ok}
+	}
+	return now, nil
 }
 
 // found describes one application file; false when it is not to be offered.

@@ -37,7 +37,9 @@ type poller struct {
 	mu    sync.Mutex
 	work  client.RepositoryWork
 	apps  map[string]deploy.Application
-	reset bool // the record's head is news
+	place *places  // of apps
+	young []string // applications without a head, which may be new
+	reset bool     // the record's head is news
 
 	// Of the poller's own goroutine.
 	head   string              // that the record is known to have
@@ -45,6 +47,7 @@ type poller struct {
 	looked map[string]string   // application → commit at which it was looked at for the first time
 	told   string              // error that was reported
 	files  string              // commit at which the application files were reported last
+	offers map[string]offered  // by file: what was reported of it
 	filed  bool                // they were reported at all
 	stale  int                 // polls that showed an ancestor
 	tidied time.Time           // when the mirror was maintained
@@ -54,7 +57,7 @@ func newPoller(ctx context.Context, a *Agent, r *repository) *poller {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &poller{
 		a: a, repo: r, ctx: ctx, cancel: cancel, now: make(chan struct{}, 1), log: a.log.With("repository", r.spec.RepoID),
-		rules: map[string]*appRule{}, looked: map[string]string{},
+		rules: map[string]*appRule{}, looked: map[string]string{}, offers: map[string]offered{}, place: newPlaces(nil),
 	}
 }
 
@@ -63,16 +66,26 @@ func (p *poller) offer(w client.RepositoryWork) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	apps := make(map[string]deploy.Application, len(w.Applications))
+	var young []string
+	same := len(w.Applications) == len(p.apps)
 	for _, app := range w.Applications {
 		apps[app.ID] = app
-		if _, known := p.apps[app.ID]; !known {
+		was, known := p.apps[app.ID]
+		if !known {
 			kick(p.now)
 		}
+		same = same && known && was.Path == app.Path && was.ConfigFile == app.ConfigFile && was.Deleted == app.Deleted
+		if app.Head.Hash == "" && !app.Deleted {
+			young = append(young, app.ID)
+		}
+	}
+	if !same {
+		p.place = newPlaces(apps)
 	}
 	if w.Head != p.work.Head {
 		p.reset = true
 	}
-	p.work, p.apps = w, apps
+	p.work, p.apps, p.young = w, apps, young
 }
 
 // follow takes over the head of the record when that is news: another process
@@ -84,12 +97,6 @@ func (p *poller) follow() {
 	if p.reset {
 		p.head, p.reset = p.work.Head, false
 	}
-}
-
-func (p *poller) known() (client.RepositoryWork, map[string]deploy.Application) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.work, p.apps
 }
 
 func (p *poller) run() {
@@ -212,10 +219,11 @@ func ensure(ctx context.Context, repo Repo, sha string) error {
 
 // fresh lists the applications that were never looked at.
 func (p *poller) fresh() map[string]bool {
-	_, apps := p.known()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	out := map[string]bool{}
-	for id, app := range apps {
-		if app.Head.Hash == "" && p.looked[id] == "" && !app.Deleted {
+	for _, id := range p.young {
+		if p.looked[id] == "" {
 			out[id] = true
 		}
 	}
@@ -243,13 +251,21 @@ func (p *poller) moved(ctx context.Context, repo Repo, head string) error {
 		if answer.Head != "" && answer.Head != head {
 			p.log.Info("the record has another head: looking again from there", "thought", old, "has", answer.Head)
 			p.head = answer.Head
-			clear(p.rules)
+			p.forget()
 			continue
 		}
 		p.accepted(head, old, fresh, answer, report)
-		return p.discover(ctx, repo, head, changed, all)
+		return p.discover(ctx, repo, move{old: old, new: head, changed: changed, all: all})
 	}
 	return deploy.Errorf(deploy.CodeConflict, "the record of branch %s moves faster than it can be read", p.repo.spec.Branch)
+}
+
+// forget makes every application file be read again.
+func (p *poller) forget() {
+	clear(p.rules)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.place = newPlaces(p.apps)
 }
 
 // changed lists the paths between two heads; all says that every path counts,

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -522,3 +524,65 @@ func TestADeletedBranchIsTold(t *testing.T) {
 		}
 	})
 }
+
+// A movement costs what it touches: with many applications only the files that
+// changed are read again, whether they belong to an application or are offered.
+func TestAMovementReadsOnlyWhatChanged(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		all := map[string]string{"web/app.pipecd.yaml": quick, "web/version": "v1"}
+		for i := range 30 {
+			all[fmt.Sprintf("many/%02d/app.pipecd.yaml", i)] = strings.Replace(quick, "name: web", fmt.Sprintf("name: app%02d", i), 1)
+		}
+		b.seen(b.commit(all))
+		reads := &countedRepo{Repo: b.repo.Mirror("main")}
+		b.start(func(o *Options) {
+			o.OpenRepo = func(context.Context, spec.Repository) (Repo, error) { return reads, nil }
+		})
+		time.Sleep(time.Second)
+		b.reported()
+		for _, c := range []struct {
+			path, content    string
+			reads, sent, all int
+		}{
+			{"README.md", "1", 1, 0, 0}, // the rule of the application, for the first time
+			{"README.md", "2", 0, 0, 0},
+			{"many/07/app.pipecd.yaml", strings.Replace(quick, "name: web", "name: seven", 1), 1, 0, 31},
+			{"web/app.pipecd.yaml", quick + "  description: new\n", 2, 1, 31}, // as an application, and as a file to offer
+		} {
+			reads.take()
+			b.rec.set(func() { b.rec.files = nil })
+			b.commit(map[string]string{c.path: c.content})
+			time.Sleep(11 * time.Second)
+			r := b.one()
+			// A candidate that is due is planned, which reads too: only the poller's reads are counted.
+			if got := reads.take(); c.sent == 0 && got != c.reads || len(r.Candidates) != c.sent {
+				t.Errorf("%s: %d files read, %d candidates; want %d and %d", c.path, got, len(r.Candidates), c.reads, c.sent)
+			}
+			b.rec.set(func() {
+				if c.all == 0 && len(b.rec.files) != 0 || c.all > 0 && (len(b.rec.files) != 1 || len(b.rec.files[0].Files) != c.all) {
+					t.Errorf("%s: reported files %d", c.path, len(b.rec.files))
+				}
+				for _, f := range b.rec.files {
+					for _, x := range f.Files {
+						if x.Path == "many/07" && x.Name != "seven" || x.Path == "many/08" && x.Name != "app08" {
+							t.Errorf("offered %+v", x)
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
+// countedRepo counts the files that are read.
+type countedRepo struct {
+	Repo
+	n atomic.Int64
+}
+
+func (r *countedRepo) ReadFile(ctx context.Context, commit, name string) ([]byte, error) {
+	r.n.Add(1)
+	return r.Repo.ReadFile(ctx, commit, name)
+}
+
+func (r *countedRepo) take() int { return int(r.n.Swap(0)) }

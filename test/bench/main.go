@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -34,14 +35,23 @@ type settings struct {
 	runs    int           // pushes
 	starts  int           // of the two processes
 	idle    time.Duration // how long nothing happens
+	only    string
 }
 
 func main() {
+	if len(os.Args) == 2 && strings.HasPrefix(os.Args[1], gitHostFlag) {
+		if err := serveGit(context.Background(), strings.TrimPrefix(os.Args[1], gitHostFlag)); err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			os.Exit(2)
+		}
+		return
+	}
 	var s settings
 	flag.StringVar(&s.program, "program", filepath.Join("bin", "penstock"), "the built program")
 	flag.IntVar(&s.runs, "runs", 20, "pushes to measure")
 	flag.IntVar(&s.starts, "starts", 5, "starts to measure")
 	flag.DurationVar(&s.idle, "idle", 30*time.Second, "how long to watch the idle processes")
+	flag.StringVar(&s.only, "only", "", "monorepo: measure polling for 2,000 applications alone")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -64,6 +74,13 @@ func run(ctx context.Context, s settings) (missed int, err error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	mono, err := measureMonorepo(ctx, s, filepath.Join(dir, "mono"))
+	if err != nil {
+		return 0, fmt.Errorf("monorepo: %w", err)
+	}
+	if s.only == "monorepo" {
+		return tell(mono)
+	}
 	w, err := newWorld(ctx, s, dir)
 	if err != nil {
 		return 0, err
@@ -86,7 +103,7 @@ func run(ctx context.Context, s settings) (missed int, err error) {
 		return 0, err
 	}
 	figures = append(figures, figure{Name: "idle_cpu_percent", Value: idle.cpu, Unit: "%", target: 1}, figure{Name: "idle_rss_mb", Value: idle.rss, Unit: "MB", target: 120})
-	return tell(figures)
+	return tell(append(figures, mono...))
 }
 
 // median is the lower middle of the values.
