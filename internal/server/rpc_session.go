@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -100,7 +101,14 @@ func (b *book) newSession(a agentRecord, m *penstockv1.HelloRequest) session {
 // withoutUser takes user name and password out of the URL of a remote.
 func withoutUser(remote string) string {
 	u, err := url.Parse(remote)
-	if err != nil || u.Host == "" || u.User == nil {
+	if err != nil { // a password may be what makes it none
+		scheme, rest, ok := strings.Cut(remote, "://")
+		if at := strings.LastIndexByte(rest, '@'); ok && at >= 0 {
+			return scheme + "://" + rest[at+1:]
+		}
+		return remote
+	}
+	if u.Host == "" || u.User == nil {
 		return remote
 	}
 	if _, secret := u.User.Password(); !secret && u.Scheme == "ssh" {
