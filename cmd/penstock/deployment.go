@@ -165,7 +165,7 @@ func whyText(d *penstockv1.Deployment) string {
 
 func newDeploymentGetCommand(s streams) *cobra.Command {
 	v := &verb{s: s}
-	return v.onDeployment("get ID", "Show one deployment with its stages; -o wide adds what it created", 0, func(ctx context.Context, c *client.Client, id string, _ []string) error {
+	return v.onDeployment("get ID", "Show one deployment with its stages, what it created and what became of it", 0, func(ctx context.Context, c *client.Client, id string, _ []string) error {
 		res, err := getDeployment(ctx, c, id)
 		if err != nil {
 			return err
@@ -199,7 +199,7 @@ func (v *verb) showDeployment(res *penstockv1.GetDeploymentResponse) {
 		fmt.Fprintln(v.s.Out)
 		v.stageTable(d)
 	}
-	if v.format == "wide" && len(res.Ledger) > 0 {
+	if len(res.Ledger) > 0 {
 		fmt.Fprintln(v.s.Out)
 		rows := make([][]string, len(res.Ledger))
 		for i, o := range res.Ledger {

@@ -125,7 +125,7 @@ func (w *waiting) ended(d *penstockv1.Deployment) error {
 	}
 	next := "see what happened with: penstock deployment logs " + d.Id
 	if code == exitNeedsAttention {
-		next = "look at what runs with: penstock app live " + d.ApplicationName + ", and at what was created with: penstock deployment get " + d.Id + " -o wide"
+		next = "look at what runs with: penstock app live " + d.ApplicationName + ", and at what was created with: penstock deployment get " + d.Id
 	}
 	return &statusError{code: code, err: fmt.Errorf("deployment %s of %s ended as %s%s", d.Id, plain(d.ApplicationName), d.Display, why), next: next}
 }

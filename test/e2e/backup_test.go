@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,18 @@ func checked(t *testing.T, dir string) {
 	if status != 0 || len(f.Problems) > 0 || f.Deployments == 0 || f.Events == 0 || f.Blobs == 0 {
 		t.Errorf("check of %s ended with %d and found %+v", dir, status, f)
 	}
+}
+
+// cli runs a verb of the program as the admin.
+func (r *ring) cli(args ...string) string {
+	r.t.Helper()
+	cmd := exec.CommandContext(r.t.Context(), penstock, args...)
+	cmd.Env = append(os.Environ(), "PENSTOCK_SERVER="+r.server.url, "PENSTOCK_TOKEN="+r.token)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("penstock %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
 }
 
 // inWait ships the next version and waits until the canary has its share.
@@ -100,6 +113,8 @@ func TestBackupAndRestore(t *testing.T) {
 	if w := r.calls.writes(restored, time.Now()); len(w) > 0 {
 		t.Errorf("before anybody looked agents wrote: %+v", w)
 	}
+	// A person who looks sees the exact difference, and what the deployment created.
+	says(t, "penstock deployment get", r.cli("deployment", "get", id), "NEEDS_ATTENTION", "expected 80/20", "taskSet", "CREATED", "ecs-svc/")
 	onlyVersion(t, r.cloud.Router().Addr(r.route.Listener), r.now(), time.Second)
 	r.ends(r.ship().Id, 2*time.Minute)
 	total, failed := r.users.sum()

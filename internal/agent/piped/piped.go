@@ -155,7 +155,11 @@ func Address(api string, insecure bool) (string, error) {
 	if u.Scheme == "http" && !local && !insecure {
 		return "", deploy.Errorf(deploy.CodeInvalid, "%q: plain http would show the agent's key to the network; use https, or --insecure if the way is protected otherwise", api)
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	address := strings.TrimRight(u.String(), "/")
+	if _, err := url.Parse(address); err != nil { // an IPv6 address without brackets
+		return "", deploy.Errorf(deploy.CodeInvalid, "%q is not host:port or a URL", api)
+	}
+	return address, nil
 }
 
 func loopback(host string) bool {
