@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/test/mutate"
@@ -33,9 +34,10 @@ const (
 	mutantSeed = "penstock 1"
 	// mutantTime bounds the run of one mutant; one that makes the system spin
 	// is found by it.
-	mutantTime = 5 * time.Minute
+	mutantTime = 4 * time.Minute
 	// mutantMemory bounds it too, in KiB of address space.
 	mutantMemory = 8 << 20
+	mutantEnv    = "PENSTOCK_SIM_MUTANT"
 )
 
 var (
@@ -126,7 +128,7 @@ func strike(t *testing.T, root, dir string, p *pool) {
 			return
 		}
 		built := time.Since(began)
-		out, err := probe(t.Context(), bin)
+		out, err := probe(t.Context(), bin, false)
 		if err == nil {
 			t.Errorf("nobody noticed %s\nIf it changes nothing that anybody could see, list it in testdata/mutants.txt with the reason; else the simulator needs a check.\n%s", m.Key(), m)
 			return
@@ -142,7 +144,7 @@ func strike(t *testing.T, root, dir string, p *pool) {
 func control(t *testing.T, root string) mutate.Reached {
 	t.Helper()
 	dir := t.TempDir()
-	bin, profile := filepath.Join(dir, "control.test"), filepath.Join(dir, "profile")
+	bin := filepath.Join(dir, "control.test")
 	var packages []string
 	for _, of := range mutantsOf {
 		packages = append(packages, module+"/"+of.dir)
@@ -151,33 +153,66 @@ func control(t *testing.T, root string) mutate.Reached {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if out, err := probe(t.Context(), bin, "-test.coverprofile="+profile); err != nil {
+	if out, err := probe(t.Context(), bin, true); err != nil {
 		t.Fatalf("without a mutant: %v\n%s", err, out)
 	}
 	t.Logf("without a mutant: %.0fs", time.Since(began).Seconds())
-	reached, err := mutate.ReadProfile(profile, module)
-	if err != nil {
-		t.Fatal(err)
+	reached := mutate.Reached{}
+	for i := range phases {
+		some, err := mutate.ReadProfile(fmt.Sprintf("%s.%d", bin, i), module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, blocks := range some {
+			reached[path] = append(reached[path], blocks...)
+		}
 	}
 	return reached
 }
 
+// phases are the tests that look for a mutant, the quickest first.
+var phases = []string{"^(TestProbe|TestBreachTurnsBack)$", "^(TestCrashMatrix|TestSimulator)$"}
+
 // probe runs the short form of the simulator in a built binary, until the first
-// test of it fails.
-func probe(ctx context.Context, bin string, more ...string) (string, error) {
+// test of it fails. It writes profiles of what it reaches beside the binary when
+// it was built to.
+func probe(ctx context.Context, bin string, profiles bool) (said string, err error) {
+	for i, phase := range phases {
+		args := []string{"-test.run=" + phase}
+		if profiles {
+			args = append(args, fmt.Sprintf("-test.coverprofile=%s.%d", bin, i))
+		}
+		if said, err = runProbe(ctx, bin, args); err != nil {
+			break
+		}
+	}
+	return said, err
+}
+
+func runProbe(ctx context.Context, bin string, args []string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, mutantTime+time.Minute)
 	defer stop()
-	args := slices.Concat([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mutantMemory), bin,
-		"-test.run=^(TestCrashMatrix|TestSimulator)$", "-test.failfast", "-test.v", "-test.timeout=" + mutantTime.String()}, more)
+	args = slices.Concat([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mutantMemory), bin, "-test.failfast", "-test.v", "-test.timeout=" + mutantTime.String()}, args)
 	cmd := exec.CommandContext(ctx, "sh", args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), "PENSTOCK_SIM_MUTANT=1")
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), mutantEnv+"=1")
 	said := &untilFailure{stop: stop}
 	cmd.Stdout, cmd.Stderr = said, said
 	err := cmd.Run()
-	if cause := context.Cause(ctx); err == nil && cause != nil && !said.failed {
-		err = cause
-	}
 	return said.text.String(), err
+}
+
+// TestProbe sees every course to its end with nothing dying. It is the first
+// look at a mutant.
+func TestProbe(t *testing.T) {
+	if os.Getenv(mutantEnv) == "" {
+		t.Skip("runs in the binaries that TestMutants builds")
+	}
+	for _, c := range append(ecsCourses(), courses()...) {
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { crashOnce(t, c, mode{name: "nothing dies", read: true}, 1<<30) })
+		})
+	}
 }
 
 // untilFailure keeps what a run says and stops it when a test has failed: the
