@@ -346,6 +346,9 @@ func searchData(t *testing.T, m markers, dir string) (files, rows, blobs int) {
 		}
 		files++
 		name := filepath.Base(path)
+		if info, err := d.Info(); name == "git-ssh-key" && err == nil && info.Mode().Perm() == 0o600 {
+			return nil // for ssh, which reads keys from files that nobody else may read
+		}
 		m.absent(t, name, data)
 		switch filepath.Ext(path) {
 		case ".zst":
