@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +19,8 @@ import (
 	"github.com/penstock-cd/penstock/test/mutate"
 )
 
-// mutantsOf is how many mutants are drawn from each package.
-var mutantsOf = []struct {
+// mutantsFrom is how many mutants are drawn from each package.
+var mutantsFrom = []struct {
 	dir string
 	n   int
 }{{"internal/engine", 3}, {"internal/platform/ecs", 4}, {"internal/agent", 3}}
@@ -38,11 +37,9 @@ const (
 	// mutantMemory bounds it too, in KiB of address space.
 	mutantMemory = 8 << 20
 	mutantEnv    = "PENSTOCK_SIM_MUTANT"
-)
-
-var (
-	mutants   atomic.Int64
-	mutantsIn atomic.Int64
+	// mutantSeeds is within how many worlds on ECS, besides courses and crash
+	// points, a mutant must be noticed.
+	mutantSeeds = 12
 )
 
 // TestMutants: the simulator must notice mistakes that a tool makes in engine,
@@ -64,8 +61,8 @@ func TestMutants(t *testing.T) {
 		from []mutate.Mutant
 	}
 	var wg sync.WaitGroup
-	draws := make([]draw, len(mutantsOf))
-	for i, of := range mutantsOf {
+	draws := make([]draw, len(mutantsFrom))
+	for i, of := range mutantsFrom {
 		all, err := mutate.Candidates(t.Context(), root, of.dir)
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +70,7 @@ func TestMutants(t *testing.T) {
 		from := slices.DeleteFunc(mutate.Shuffle(all, mutantSeed), func(m mutate.Mutant) bool { return !reached.Has(m) })
 		t.Logf("%s: %d mutants, %d of them in code that a world reaches", of.dir, len(all), len(from))
 		draws[i] = draw{of.dir, of.n, slices.DeleteFunc(from, func(m mutate.Mutant) bool { return nothing[m.Key()] != "" })}
-		mutantsIn.Add(int64(of.n))
+		mutantsOf.Add(int64(of.n))
 	}
 	lanes := make(chan struct{}, 2)
 	for _, d := range draws {
@@ -146,7 +143,7 @@ func control(t *testing.T, root string) mutate.Reached {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, "control.test")
 	var packages []string
-	for _, of := range mutantsOf {
+	for _, of := range mutantsFrom {
 		packages = append(packages, module+"/"+of.dir)
 	}
 	if err := mutate.Build(t.Context(), root, mutate.Mutant{}, "./test/sim", bin, packages...); err != nil {
@@ -171,7 +168,7 @@ func control(t *testing.T, root string) mutate.Reached {
 }
 
 // phases are the tests that look for a mutant, the quickest first.
-var phases = []string{"^(TestProbe|TestBreachTurnsBack)$", "^(TestCrashMatrix|TestSimulator)$"}
+var phases = []string{"^(TestProbe|TestBreachTurnsBack)$", "^TestSeeds$", "^(TestCrashMatrix|TestSimulator)$"}
 
 // probe runs the short form of the simulator in a built binary, until the first
 // test of it fails. It writes profiles of what it reaches beside the binary when
@@ -194,7 +191,7 @@ func runProbe(ctx context.Context, bin string, args []string) (string, error) {
 	defer stop()
 	args = slices.Concat([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mutantMemory), bin, "-test.failfast", "-test.v", "-test.timeout=" + mutantTime.String()}, args)
 	cmd := exec.CommandContext(ctx, "sh", args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), mutantEnv+"=1")
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), mutantEnv+"=1", fmt.Sprintf("%s=%d", seedsEnv, mutantSeeds))
 	said := &untilFailure{stop: stop}
 	cmd.Stdout, cmd.Stderr = said, said
 	err := cmd.Run()
