@@ -114,7 +114,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("before anybody looked agents wrote: %+v", w)
 	}
 	// A person who looks sees the exact difference, and what the deployment created.
-	says(t, "penstock deployment get", r.cli("deployment", "get", id), "NEEDS_ATTENTION", "expected 80/20", "taskSet", "CREATED", "ecs-svc/")
+	says(t, "penstock deployment get", r.cli("deployment", "get", id), "NEEDS_ATTENTION", "expected primary 80 %, canary 20 %, found", "taskSet", "CREATED")
 	onlyVersion(t, r.cloud.Router().Addr(r.route.Listener), r.now(), time.Second)
 	r.ends(r.ship().Id, 2*time.Minute)
 	total, failed := r.users.sum()

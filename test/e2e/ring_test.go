@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,6 +58,7 @@ type ring struct {
 	users   *users
 	version int
 	hook    string // webhook secret
+	log     string // level of all logs
 	// task makes the task definition of a version.
 	task func(version string) string
 }
@@ -75,6 +77,8 @@ type ringOptions struct {
 	alone   bool // one agent
 	gitUser *url.Userinfo
 	hook    string // webhook secret
+	log     string // level of all logs, info if it is empty
+	more    string // below spec of the agents' configuration
 }
 
 func newRing(t *testing.T, settle string) *ring {
@@ -83,7 +87,7 @@ func newRing(t *testing.T, settle string) *ring {
 
 func newRingWith(t *testing.T, o ringOptions) *ring {
 	t.Helper()
-	r := &ring{t: t, data: t.TempDir(), agents: map[string]*member{}, hook: o.hook, task: func(v string) string { return kit.TaskFile("shop", v) }}
+	r := &ring{t: t, data: t.TempDir(), agents: map[string]*member{}, hook: o.hook, log: cmp.Or(o.log, "info"), task: func(v string) string { return kit.TaskFile("shop", v) }}
 	r.startCloud(o)
 	r.serveGit(o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -109,7 +113,7 @@ func newRingWith(t *testing.T, o ringOptions) *ring {
 		}
 		m := &member{name: name, dir: t.TempDir(), conf: kit.Agent{
 			Project: project, ID: made.Msg.Agent.Id, Key: made.Msg.Key, Server: r.server.url, Endpoint: r.calls.endpoint(t, name), Settle: o.settle,
-			Repositories: map[string]string{"apps": remote},
+			Repositories: map[string]string{"apps": remote}, More: o.more,
 		}}
 		r.agents[name] = m
 		r.startAgent(m)
@@ -155,7 +159,7 @@ func (r *ring) serveGit(o ringOptions) {
 
 // startServer starts the control plane over the same data and on the same address as before.
 func (r *ring) startServer() {
-	r.server = startServer(r.t, "--listen", r.addr, "--data-dir", r.data, "--auto-register")
+	r.server = startServer(r.t, "--listen", r.addr, "--data-dir", r.data, "--auto-register", "--log-level", r.log)
 }
 
 // startAgent starts an agent process.
@@ -165,7 +169,7 @@ func (r *ring) startAgent(m *member) {
 		"AWS_ACCESS_KEY_ID=" + cred.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + cred.SecretAccessKey, "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
-	m.run = start(r.t, env, "agent", "--config-data", m.conf.ConfigData(), "--data-dir", m.dir, "--log-format", "json")
+	m.run = start(r.t, env, "agent", "--config-data", m.conf.ConfigData(), "--data-dir", m.dir, "--log-format", "json", "--log-level", r.log)
 }
 
 // kill ends a process as SIGKILL does and waits until it is gone.

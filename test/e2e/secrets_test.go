@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -34,6 +36,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/client"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+	"github.com/penstock-cd/penstock/internal/git"
 	_ "github.com/penstock-cd/penstock/internal/store/sqlite" // the driver
 	"github.com/penstock-cd/penstock/test/kit"
 )
@@ -80,7 +83,7 @@ func shifted(secret string, n int) string {
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	m := markers{secrets: map[string]string{}, controls: map[string]bool{}}
 	user := url.UserPassword("deployer", m.plant("git password"))
-	r := newRingWith(t, ringOptions{settle: "1s", ideal: true, alone: true, gitUser: user, hook: m.plant("webhook")})
+	r := newRingWith(t, ringOptions{settle: "1s", ideal: true, alone: true, gitUser: user, hook: m.plant("webhook"), log: "debug", more: moreSecrets(m)})
 	m.secrets["admin password"] = adminPassword
 	m.secrets["login"] = r.token
 	m.secrets["agent key"] = r.agents["a"].conf.Key
@@ -100,11 +103,15 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		return kit.TaskFile("shop", version) + fmt.Sprintf(
 			"    environment:\n      - {name: "+control+", value: %s}\n    secrets:\n      - {name: TOKEN, valueFrom: arn:aws:ssm:us-east-1:123456789012:parameter/shop/token}\n", env)
 	}
+	r.apiKey(m)
 	r.badRepository(m)
 	r.first()
 	d := r.ship()
 	r.ends(d.Id, time.Minute)
 	r.sameSecretFails(m)
+	r.scriptFails(m)
+	backup := filepath.Join(t.TempDir(), "backup")
+	wantVerb(t, 0, nil, "backup", "--data-dir", r.data, "--to", backup)
 
 	read := r.readAPI(t, m)
 	pages := r.readPages(t, m)
@@ -116,6 +123,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	}
 	files, rows, blobs := searchData(t, m, r.data)
 	mirrors, _, _ := searchData(t, m, r.agents["a"].dir)
+	copied, _, _ := searchData(t, m, backup)
 	if read < 20 || rows < 50 || blobs < 3 {
 		t.Errorf("looked at %d answers, %d values of the database and %d blobs: too few to mean anything", read, rows, blobs)
 	}
@@ -124,7 +132,74 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		t.Errorf("the name beside a secret, which may be seen, was found in %v only: the search does not see the difference between versions", m.controls)
 	}
 	r.users.sum()
-	figures(t, map[string]any{"test": "secrets", "markers": len(m.secrets), "answers": read, "pages": pages, "files": files + mirrors, "database_values": rows, "blobs": blobs})
+	figures(t, map[string]any{"test": "secrets", "markers": len(m.secrets), "answers": read, "pages": pages, "files": files + mirrors + copied, "database_values": rows, "blobs": blobs})
+}
+
+// moreSecrets are those of an agent's configuration that no deployment of this test needs: they are read all the same, and
+// warnings quote files.
+func moreSecrets(m markers) string {
+	data := func(where string) string { return base64.StdEncoding.EncodeToString([]byte(m.plant(where))) }
+	return fmt.Sprintf(`  git:
+    sshKeyData: %s
+  secretManagement:
+    type: KEY_PAIR
+    config:
+      privateKeyData: %s
+      publicKeyData: %s
+  analysisProviders:
+    - name: prometheus
+      type: PROMETHEUS
+      config:
+        address: http://127.0.0.1:1
+        username: ann
+        password: %s
+  notifications:
+    routes:
+      - {name: all, receiver: slack}
+    receivers:
+      - name: slack
+        slack: {channelID: C1, oauthToken: %s}
+      - name: hook
+        webhook: {url: "http://127.0.0.1:1", signatureValue: %s}
+`, data("ssh key"), data("private key"), base64.StdEncoding.EncodeToString([]byte("public")), m.plant("analysis password"), m.plant("slack token"), m.plant("webhook signature"))
+}
+
+// apiKey makes a key, reads with it, and tries to log in with a password that is none: what is refused is logged.
+func (r *ring) apiKey(m markers) {
+	r.t.Helper()
+	made, err := r.api.Projects.CreateAPIKey(r.t.Context(), connect.NewRequest(&penstockv1.CreateAPIKeyRequest{RequestId: "key", Name: "robot", Role: "viewer"}))
+	must(r.t, err)
+	m.secrets["API key"] = made.Msg.Key
+	_, err = client.New(client.Config{Server: r.server.url, Token: made.Msg.Key}).Deployments.ListDeployments(r.t.Context(), connect.NewRequest(&penstockv1.ListDeploymentsRequest{}))
+	must(r.t, err)
+	for _, c := range []client.Config{{Server: r.server.url, Token: m.plant("unknown token")}, {Server: r.server.url}} {
+		login := &penstockv1.LoginRequest{Username: "admin", Password: m.plant("wrong password " + c.Token)}
+		if _, err := client.New(c).Projects.Login(r.t.Context(), connect.NewRequest(login)); err == nil {
+			r.t.Error("a wrong password logs in")
+		}
+		if _, err := client.New(c).Deployments.ListDeployments(r.t.Context(), connect.NewRequest(&penstockv1.ListDeploymentsRequest{})); err == nil {
+			r.t.Error("an unknown token reads")
+		}
+	}
+}
+
+// scriptFails ships a pipeline with a script that this version does not run: neither its text nor its environment is repeated.
+func (r *ring) scriptFails(m markers) {
+	r.t.Helper()
+	file := kit.AppFile("shop", r.route, canaryStages[0], fmt.Sprintf("{name: SCRIPT_RUN, with: {run: \"echo %s\", env: {%s: %s}}}", m.plant("script"), control, m.plant("script environment")))
+	r.version++
+	files := map[string]string{"shop/app.pipecd.yaml": file, "shop/taskdef.yaml": r.task(r.now())}
+	before, err := r.newest()
+	must(r.t, err)
+	_, err = r.git.Commit(r.t.Context(), repo, "main", "Run a script", files, git.Signature{Name: "Ring", Email: "ring@localhost"})
+	must(r.t, err)
+	await(r.t, time.Minute, "the failure of the script", func() (bool, error) {
+		d, err := r.newest()
+		if err == nil && (d.Id == before.Id || d.Display != "FAILURE") {
+			err = errors.New("the newest is " + d.Id + ", " + d.Display)
+		}
+		return true, err
+	})
 }
 
 // badRepository gives the agent a second repository that cannot be reached, with a password in its address: errors name addresses.
@@ -140,6 +215,7 @@ func (r *ring) badRepository(m markers) {
 func (r *ring) sameSecretFails(m markers) {
 	r.t.Helper()
 	good := r.task
+	defer func() { r.task = good }()
 	r.task = func(v string) string {
 		return good(v) + "    notAField: " + m.plant("misplaced value") + "\n      broken: [" + m.plant("broken value") + "\n"
 	}
@@ -270,6 +346,9 @@ func searchData(t *testing.T, m markers, dir string) (files, rows, blobs int) {
 		}
 		files++
 		name := filepath.Base(path)
+		if info, err := d.Info(); name == "git-ssh-key" && err == nil && info.Mode().Perm() == 0o600 {
+			return nil // for ssh, which reads keys from files that nobody else may read
+		}
 		m.absent(t, name, data)
 		switch filepath.Ext(path) {
 		case ".zst":

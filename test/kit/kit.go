@@ -164,6 +164,8 @@ type Agent struct {
 	Settle string
 	// Repositories are remotes by their id; all on branch main.
 	Repositories map[string]string
+	// More is added below spec, two spaces deep.
+	More string
 }
 
 // ConfigData is the configuration as --config-data takes it.
@@ -187,7 +189,7 @@ spec:
         region: us-east-1
         endpoint: %s
         settleTime: %s
-`, a.Project, a.ID, base64.StdEncoding.EncodeToString([]byte(a.Key)), a.Server, repos.String(), a.Endpoint, a.Settle)
+%s`, a.Project, a.ID, base64.StdEncoding.EncodeToString([]byte(a.Key)), a.Server, repos.String(), a.Endpoint, a.Settle, a.More)
 	return base64.StdEncoding.EncodeToString([]byte(file))
 }
 

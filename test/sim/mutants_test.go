@@ -12,15 +12,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/test/mutate"
 )
 
-// mutantsOf is how many mutants are drawn from each package.
-var mutantsOf = []struct {
+// mutantsFrom is how many mutants are drawn from each package.
+var mutantsFrom = []struct {
 	dir string
 	n   int
 }{{"internal/engine", 3}, {"internal/platform/ecs", 4}, {"internal/agent", 3}}
@@ -33,14 +33,13 @@ const (
 	mutantSeed = "penstock 1"
 	// mutantTime bounds the run of one mutant; one that makes the system spin
 	// is found by it.
-	mutantTime = 5 * time.Minute
+	mutantTime = 4 * time.Minute
 	// mutantMemory bounds it too, in KiB of address space.
 	mutantMemory = 8 << 20
-)
-
-var (
-	mutants   atomic.Int64
-	mutantsIn atomic.Int64
+	mutantEnv    = "PENSTOCK_SIM_MUTANT"
+	// mutantSeeds is within how many worlds on ECS, besides courses and crash
+	// points, a mutant must be noticed.
+	mutantSeeds = 12
 )
 
 // TestMutants: the simulator must notice mistakes that a tool makes in engine,
@@ -62,8 +61,8 @@ func TestMutants(t *testing.T) {
 		from []mutate.Mutant
 	}
 	var wg sync.WaitGroup
-	draws := make([]draw, len(mutantsOf))
-	for i, of := range mutantsOf {
+	draws := make([]draw, len(mutantsFrom))
+	for i, of := range mutantsFrom {
 		all, err := mutate.Candidates(t.Context(), root, of.dir)
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +70,7 @@ func TestMutants(t *testing.T) {
 		from := slices.DeleteFunc(mutate.Shuffle(all, mutantSeed), func(m mutate.Mutant) bool { return !reached.Has(m) })
 		t.Logf("%s: %d mutants, %d of them in code that a world reaches", of.dir, len(all), len(from))
 		draws[i] = draw{of.dir, of.n, slices.DeleteFunc(from, func(m mutate.Mutant) bool { return nothing[m.Key()] != "" })}
-		mutantsIn.Add(int64(of.n))
+		mutantsOf.Add(int64(of.n))
 	}
 	lanes := make(chan struct{}, 2)
 	for _, d := range draws {
@@ -126,7 +125,7 @@ func strike(t *testing.T, root, dir string, p *pool) {
 			return
 		}
 		built := time.Since(began)
-		out, err := probe(t.Context(), bin)
+		out, err := probe(t.Context(), bin, false)
 		if err == nil {
 			t.Errorf("nobody noticed %s\nIf it changes nothing that anybody could see, list it in testdata/mutants.txt with the reason; else the simulator needs a check.\n%s", m.Key(), m)
 			return
@@ -142,42 +141,75 @@ func strike(t *testing.T, root, dir string, p *pool) {
 func control(t *testing.T, root string) mutate.Reached {
 	t.Helper()
 	dir := t.TempDir()
-	bin, profile := filepath.Join(dir, "control.test"), filepath.Join(dir, "profile")
+	bin := filepath.Join(dir, "control.test")
 	var packages []string
-	for _, of := range mutantsOf {
+	for _, of := range mutantsFrom {
 		packages = append(packages, module+"/"+of.dir)
 	}
 	if err := mutate.Build(t.Context(), root, mutate.Mutant{}, "./test/sim", bin, packages...); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if out, err := probe(t.Context(), bin, "-test.coverprofile="+profile); err != nil {
+	if out, err := probe(t.Context(), bin, true); err != nil {
 		t.Fatalf("without a mutant: %v\n%s", err, out)
 	}
 	t.Logf("without a mutant: %.0fs", time.Since(began).Seconds())
-	reached, err := mutate.ReadProfile(profile, module)
-	if err != nil {
-		t.Fatal(err)
+	reached := mutate.Reached{}
+	for i := range phases {
+		some, err := mutate.ReadProfile(fmt.Sprintf("%s.%d", bin, i), module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, blocks := range some {
+			reached[path] = append(reached[path], blocks...)
+		}
 	}
 	return reached
 }
 
+// phases are the tests that look for a mutant, the quickest first.
+var phases = []string{"^(TestProbe|TestBreachTurnsBack)$", "^TestSeeds$", "^(TestCrashMatrix|TestSimulator)$"}
+
 // probe runs the short form of the simulator in a built binary, until the first
-// test of it fails.
-func probe(ctx context.Context, bin string, more ...string) (string, error) {
+// test of it fails. It writes profiles of what it reaches beside the binary when
+// it was built to.
+func probe(ctx context.Context, bin string, profiles bool) (said string, err error) {
+	for i, phase := range phases {
+		args := []string{"-test.run=" + phase}
+		if profiles {
+			args = append(args, fmt.Sprintf("-test.coverprofile=%s.%d", bin, i))
+		}
+		if said, err = runProbe(ctx, bin, args); err != nil {
+			break
+		}
+	}
+	return said, err
+}
+
+func runProbe(ctx context.Context, bin string, args []string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, mutantTime+time.Minute)
 	defer stop()
-	args := slices.Concat([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mutantMemory), bin,
-		"-test.run=^(TestCrashMatrix|TestSimulator)$", "-test.failfast", "-test.v", "-test.timeout=" + mutantTime.String()}, more)
+	args = slices.Concat([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mutantMemory), bin, "-test.failfast", "-test.v", "-test.timeout=" + mutantTime.String()}, args)
 	cmd := exec.CommandContext(ctx, "sh", args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), "PENSTOCK_SIM_MUTANT=1")
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), mutantEnv+"=1", fmt.Sprintf("%s=%d", seedsEnv, mutantSeeds))
 	said := &untilFailure{stop: stop}
 	cmd.Stdout, cmd.Stderr = said, said
 	err := cmd.Run()
-	if cause := context.Cause(ctx); err == nil && cause != nil && !said.failed {
-		err = cause
-	}
 	return said.text.String(), err
+}
+
+// TestProbe sees every course to its end with nothing dying. It is the first
+// look at a mutant.
+func TestProbe(t *testing.T) {
+	if os.Getenv(mutantEnv) == "" {
+		t.Skip("runs in the binaries that TestMutants builds")
+	}
+	for _, c := range append(ecsCourses(), courses()...) {
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { crashOnce(t, c, mode{name: "nothing dies", read: true}, 1<<30) })
+		})
+	}
 }
 
 // untilFailure keeps what a run says and stops it when a test has failed: the

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"runtime/metrics"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,12 +37,37 @@ var (
 	simulated atomic.Int64 // nanoseconds
 	planted   atomic.Int64
 	plantedOf atomic.Int64
+	mutants   atomic.Int64 // caught, of mutantsOf
+	mutantsOf atomic.Int64
 )
+
+// cpuSeconds is what this process has used of the processors, 0 where that cannot be told.
+func cpuSeconds() float64 {
+	s := []metrics.Sample{{Name: "/cpu/classes/user:cpu-seconds"}}
+	runtime.GC() // brings the figure up to date
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindFloat64 {
+		return 0
+	}
+	return s[0].Value.Float64()
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	fmt.Printf("seeds=%d simulated_hours=%.1f crash_points=%d planted=%d/%d\n",
-		seedsRun.Load(), time.Duration(simulated.Load()).Hours(), crashPoints.Load(), planted.Load(), plantedOf.Load())
+	var kinds []string
+	faults.Range(func(kind, n any) bool {
+		kinds = append(kinds, fmt.Sprintf("%s: %d", kind, n.(*atomic.Int64).Load()))
+		return true
+	})
+	slices.Sort(kinds)
+	if len(kinds) > 0 {
+		fmt.Printf("faults injected: %s\n", strings.Join(kinds, ", "))
+	}
+	if n, used := deployments.Load(), cpuSeconds(); n > 0 && used > 0 {
+		fmt.Printf("simulated deployments: %d, %.1f per CPU second\n", n, float64(n)/used)
+	}
+	fmt.Printf("seeds=%d simulated_hours=%.1f crash_points=%d planted=%d/%d mutants=%d/%d\n",
+		seedsRun.Load(), time.Duration(simulated.Load()).Hours(), crashPoints.Load(), planted.Load(), plantedOf.Load(), mutants.Load(), mutantsOf.Load())
 	os.Exit(code)
 }
 
@@ -88,7 +116,7 @@ func TestSimulator(t *testing.T) {
 					return
 				}
 				t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { simulate(t, seed, plan{}) })
+					synctest.Test(t, func(t *testing.T) { run(t, seed, plan{}) })
 				})
 				seedsRun.Add(1)
 			}
@@ -103,6 +131,34 @@ type plan struct {
 	wrap    func(*world.World) func(*world.Process, agent.Link) agent.Link
 	prepare func(*world.World)
 	deaths  bool // agents die more often, right after a write to the cloud
+
+	ecs    bool          // in worlds on ECS
+	twin   bool          // with a second application behind the same groups
+	settle time.Duration // of the agents' provider
+}
+
+// built reports whether anything is built in on purpose.
+func (p plan) built() bool {
+	return p.mistake != "" || p.wrap != nil || p.prepare != nil || p.settle > 0
+}
+
+// run runs the world of a seed: even ones are on ECS.
+func run(t *testing.T, seed uint64, p plan) []string {
+	if p.ecs || !p.built() && seed%2 == 0 {
+		return simulateECS(t, seed, p)
+	}
+	return simulate(t, seed, p)
+}
+
+var (
+	deployments atomic.Int64 // that were simulated
+	faults      sync.Map     // *atomic.Int64 by kind
+)
+
+// injected counts a fault by kind.
+func injected(kind string) {
+	n, _ := faults.LoadOrStore(kind, new(atomic.Int64))
+	n.(*atomic.Int64).Add(1)
 }
 
 // simulation is one random world.
@@ -139,7 +195,7 @@ func simulate(t *testing.T, seed uint64, p plan) (problems []string) {
 	if p.wrap != nil {
 		opt.WrapLink = func(pr *world.Process, l agent.Link) agent.Link { return p.wrap(s.w)(pr, l) }
 	}
-	if p.mistake != "" || p.wrap != nil || p.prepare != nil {
+	if p.built() {
 		opt.RouteLag = 8 * time.Second
 	}
 	opt.Made = func(w *world.World) { s.w = w }
@@ -220,23 +276,28 @@ func (s *simulation) act() {
 		s.arm(&trap{left: n % 5, cloud: true, late: time.Duration(100+n*2) * time.Millisecond})
 	case 10:
 		if p := s.some(n); p != nil {
+			injected("agent dies")
 			p.Kill()
 			s.replace(d)
 		}
 	case 11:
 		if p := s.some(n); p != nil {
+			injected("partition from the server")
 			s.w.Note("link of %s cut, silent %v, for %s", p.Name, flag, d)
 			p.Link.Cut(flag)
 			time.AfterFunc(d, p.Link.Mend)
 		}
 	case 12:
+		injected("server dies")
 		s.w.StopServer(d)
 	case 13:
+		injected("call throttled")
 		s.w.Note("cloud throttled for %s", d)
 		s.w.Cloud.Fail(platform.Retryable(fmt.Errorf("rate exceeded"), time.Second))
 		time.AfterFunc(d, func() { s.w.Cloud.Fail(nil) })
 	case 14:
 		if p := s.some(n); p != nil {
+			injected("agent stops")
 			s.w.Go(p.Stop)
 			s.replace(d)
 		}
@@ -322,6 +383,7 @@ func (s *simulation) before(x fake.Write) fake.Verdict {
 	case tr == nil:
 		return fake.Verdict{}
 	case tr.late > 0:
+		injected("applied after its time-out")
 		s.w.Note("%s takes effect after %s and is never answered", x, tr.late)
 		return fake.Verdict{Late: tr.late, Hang: true}
 	}
@@ -356,11 +418,20 @@ func (s *simulation) commit(x world.Commit) {
 
 // die lets the server (true) or an agent process die.
 func (s *simulation) die(tr *trap, agent string) (server bool) {
+	where, when := "durable write", "before"
+	if tr.cloud {
+		where = "cloud write"
+	}
+	if tr.after {
+		when = "after"
+	}
 	if tr.server {
+		injected("server dies " + when + " a " + where)
 		s.w.StopServer(tr.down)
 		return true
 	}
 	if p := s.w.Process(agent); p != nil {
+		injected("agent dies " + when + " a " + where)
 		p.Kill()
 		s.mu.Lock()
 		s.agents++
@@ -401,6 +472,8 @@ func (s *simulation) calm() {
 	}
 	s.w.Tick(30 * time.Second)
 	if s.w.Up() {
+		s.count()
+		s.memory.Again()
 		s.w.CheckRecord(&s.memory)
 		s.w.CheckCloud()
 		s.w.CheckEnds()
@@ -411,6 +484,13 @@ func (s *simulation) calm() {
 	if s.t != nil && len(s.w.Problems()) > 0 && !quiet(s.t) {
 		s.t.Errorf("seed %d: replay with PENSTOCK_SIM_SEED=%d", s.seed, s.seed)
 		report(s.t, s.w, strings.Join(s.w.Problems(), "\n"))
+	}
+}
+
+// count adds up the deployments of a world.
+func (s *simulation) count() {
+	for _, app := range s.apps {
+		deployments.Add(int64(len(s.w.Deployments(app))))
 	}
 }
 

@@ -243,3 +243,30 @@ func (a *AWS) Foreign() time.Time {
 	defer a.mu.Unlock()
 	return a.foreignAt
 }
+
+// CheckHolds checks that what had to be rolled back is not deployed again by
+// itself: behind a way back only another desired state or a person starts again.
+func (w *World) CheckHolds() {
+	w.View(func(tx store.Tx) error {
+		recs, err := tx.List(store.Deployments, store.Query{Limit: 1000})
+		if err != nil {
+			return err
+		}
+		back := map[string]deploy.Deployment{} // last one that changed anything, by application
+		for _, r := range recs {
+			var d deploy.Deployment
+			if err := json.Unmarshal(r.Body, &d); err != nil {
+				return err
+			}
+			if d.Plan == nil || !d.Touched {
+				continue
+			}
+			was, ok := back[d.App.ID]
+			if ok && was.End == deploy.EndSnapshot && was.Plan.DesiredDigest == d.Plan.DesiredDigest && d.Trigger.Kind != deploy.OnCommand {
+				w.once(fmt.Sprintf("%s deploys again what %s had to take back", d.ID, was.ID))
+			}
+			back[d.App.ID] = d
+		}
+		return nil
+	})
+}

@@ -20,7 +20,10 @@ type Stream struct {
 }
 
 // Streams reads every deployment and application stream of the record.
-func (w *World) Streams() []Stream {
+func (w *World) Streams() []Stream { return w.streams(nil) }
+
+// streams leaves out those whose state is the known one.
+func (w *World) streams(known map[string]string) []Stream {
 	w.T.Helper()
 	var out []Stream
 	w.View(func(tx store.Tx) error {
@@ -30,6 +33,9 @@ func (w *World) Streams() []Stream {
 				return err
 			}
 			for _, r := range recs {
+				if known[r.Key] == string(r.Body) {
+					continue
+				}
 				stored, err := tx.Read(store.Stream{Kind: kind, ID: r.Key}, 0, deploy.MaxDeploymentEvents)
 				if err != nil {
 					return err
@@ -75,8 +81,12 @@ func (s Stream) Verify() error {
 // Memory is what a checker has seen, so that it can tell what changed.
 type Memory struct {
 	finished map[string]string
-	statuses map[string]deploy.Status
+	open     map[string]string // deployment that is at work, by application
+	known    map[string]string // state that was checked, by stream
 }
+
+// Again makes the next check look at everything, not only at what changed.
+func (m *Memory) Again() { m.known = nil }
 
 // CheckRecord checks the record: folds equal states, finished deployments stay
 // as they are, states move along the table, one deployment of an application
@@ -87,10 +97,20 @@ func (w *World) CheckRecord(m *Memory) {
 		return
 	}
 	if m.finished == nil {
-		m.finished, m.statuses = map[string]string{}, map[string]deploy.Status{}
+		m.finished, m.open = map[string]string{}, map[string]string{}
 	}
-	open := map[string]string{}
-	for _, s := range w.Streams() {
+	if m.known == nil {
+		m.known = map[string]string{}
+	}
+	changed := w.streams(m.known)
+	for _, s := range changed {
+		m.known[s.ID] = string(s.State)
+		var d deploy.Deployment
+		if s.Kind == deploy.StreamDeployment && json.Unmarshal(s.State, &d) == nil && d.Status.Terminal() && m.open[d.App.ID] == d.ID {
+			delete(m.open, d.App.ID)
+		}
+	}
+	for _, s := range changed {
 		if err := s.Verify(); err != nil {
 			w.Problemf("%v", err)
 		}
@@ -109,10 +129,10 @@ func (w *World) CheckRecord(m *Memory) {
 		if d.Status.Terminal() {
 			m.finished[d.ID] = string(s.State)
 		} else if !d.AdmittedAt.IsZero() {
-			if other := open[d.App.ID]; other != "" {
+			if other := m.open[d.App.ID]; other != "" && other != d.ID {
 				w.Problemf("application %s has two open deployments, %s and %s", d.App.Name, other, d.ID)
 			}
-			open[d.App.ID] = d.ID
+			m.open[d.App.ID] = d.ID
 		}
 	}
 }
