@@ -61,9 +61,10 @@ export function collapse(rows: readonly DiffRow[], opened: ReadonlySet<number>):
     if (to - from >= 2 && !opened.has(from)) {
       out.push(...rows.slice(i, from), { hidden: to - from, at: from }, ...rows.slice(to, end));
     } else {
-      for (let k = i; k < end; k++) out.push(rows[k]!);
+      for (const row of rows.slice(i, end)) out.push(row);
     }
-    if (end < rows.length) out.push(rows[end]!);
+    const changed = rows[end];
+    if (changed) out.push(changed);
     i = end + 1;
   }
   return out;
@@ -88,7 +89,10 @@ export function diffPair(before: string, after: string): DiffRow[] {
   for (let part = todo.pop(); part; part = todo.pop()) {
     let [a0, a1, b0, b1] = part;
     const head = a0;
-    while (a0 < a1 && b0 < b1 && a[a0] === b[b0]) (a0++, b0++);
+    while (a0 < a1 && b0 < b1 && a[a0] === b[b0]) {
+      a0++;
+      b0++;
+    }
     same(head, a0);
     let tail = 0;
     while (a0 < a1 - tail && b0 < b1 - tail && a[a1 - 1 - tail] === b[b1 - 1 - tail]) tail++;
@@ -106,8 +110,7 @@ export function diffPair(before: string, after: string): DiffRow[] {
       continue;
     }
     let [endA, endB] = [a1, b1];
-    for (let k = anchors.length - 1; k >= 0; k--) {
-      const [i, j] = anchors[k]!;
+    for (const [i, j] of anchors.toReversed()) {
       todo.push([i, endA, j, endB]);
       [endA, endB] = [i, j];
     }
@@ -136,7 +139,7 @@ function resync(a: readonly string[], b: readonly string[], a0: number, a1: numb
 function anchorsOf(a: readonly string[], b: readonly string[], a0: number, a1: number, b0: number, b1: number): [number, number][] {
   const once = (lines: readonly string[], from: number, to: number) => {
     const at = new Map<string, number>();
-    for (let i = from; i < to; i++) at.set(lines[i]!, at.has(lines[i]!) ? -1 : i);
+    for (const [k, line] of lines.slice(from, to).entries()) at.set(line, at.has(line) ? -1 : from + k);
     return at;
   };
   const inB = once(b, b0, b1);
@@ -147,19 +150,23 @@ function anchorsOf(a: readonly string[], b: readonly string[], a0: number, a1: n
   }
   pairs.sort((x, y) => x[0] - y[0]);
   // The longest rising run of the places in b.
+  const pair = (k: number | undefined) => (k === undefined ? undefined : pairs[k]);
   const last: number[] = [];
   const before: number[] = [];
   for (let k = 0; k < pairs.length; k++) {
     let [low, high] = [0, last.length];
     while (low < high) {
       const mid = (low + high) >> 1;
-      if (pairs[last[mid]!]![1] < pairs[k]![1]) low = mid + 1;
+      if ((pair(last[mid])?.[1] ?? 0) < (pair(k)?.[1] ?? 0)) low = mid + 1;
       else high = mid;
     }
-    before[k] = low > 0 ? last[low - 1]! : -1;
+    before[k] = last[low - 1] ?? -1;
     last[low] = k;
   }
   const out: [number, number][] = [];
-  for (let k = last.at(-1) ?? -1; k >= 0; k = before[k]!) out.push(pairs[k]!);
-  return out.reverse();
+  for (let k = last.at(-1) ?? -1; k >= 0; k = before[k] ?? -1) {
+    const p = pair(k);
+    if (p) out.push(p);
+  }
+  return out.toReversed();
 }

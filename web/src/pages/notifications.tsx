@@ -22,12 +22,13 @@ export function Notifications() {
   const got = useQuery(DecisionService.method.listCommands, { mine: true, page: { pageSize: 30 } });
   const commands = got.data?.commands ?? [];
   const { refetch, dataUpdatedAt } = got;
-  const wait = nextChange(commands, dataUpdatedAt);
+  const changes = got.data?.commands;
   useEffect(() => {
+    const wait = nextChange(changes ?? [], dataUpdatedAt);
     if (wait === undefined) return undefined;
     const timer = setTimeout(() => void refetch(), wait);
     return () => clearTimeout(timer);
-  }, [wait, dataUpdatedAt, refetch]);
+  }, [changes, dataUpdatedAt, refetch]);
   const failed = unseenFailures(commands, seen);
   const running = commands.filter(pending).length;
   const show = () => {
