@@ -15,7 +15,7 @@ import (
 func newAppCommand(s streams) *cobra.Command {
 	cmd := newGroup("app", "List, register, sync and watch applications", "application", "apps")
 	cmd.AddCommand(
-		newAppListCommand(s), newAppGetCommand(s), newAppAddCommand(s), newAppDiscoverCommand(s), newAppSyncCommand(s),
+		newAppListCommand(s), newAppGetCommand(s), newAppAddCommand(s), newAppDiscoverCommand(s), newAppDiffCommand(s), newAppSyncCommand(s),
 		newAppEnableCommand(s, true), newAppEnableCommand(s, false), newAppDeleteCommand(s), newAppLiveCommand(s), newAppDriftCommand(s),
 	)
 	return cmd
@@ -161,10 +161,14 @@ func (v *verb) showApp(a *penstockv1.Application) {
 func newAppSyncCommand(s streams) *cobra.Command {
 	v := &verb{s: s}
 	w := &waiting{verb: v}
+	f := &foresight{verb: v}
 	strategy, note := "", ""
 	cmd := v.leaf("sync APP", "Deploy the newest commit of an application", exactly(1), func(ctx context.Context, c *client.Client, args []string) error {
 		word, err := oneOf("strategy", strategy, map[string]string{"auto": "AUTO", "quick": "QUICK_SYNC", "quick_sync": "QUICK_SYNC", "pipeline": "PIPELINE"})
 		if err != nil {
+			return err
+		}
+		if goOn, err := f.decide(ctx, c, &penstockv1.AskRequest{Application: args[0], Strategy: word}); err != nil || !goOn {
 			return err
 		}
 		res, err := c.Applications.SyncApplication(ctx, connect.NewRequest(&penstockv1.SyncApplicationRequest{ApplicationId: args[0], Strategy: word, Note: note}))
@@ -175,6 +179,7 @@ func newAppSyncCommand(s streams) *cobra.Command {
 	})
 	cmd.Flags().StringVar(&strategy, "strategy", "auto", "auto, quick or pipeline")
 	cmd.Flags().StringVar(&note, "note", "", "why, for the record")
+	f.flags(cmd)
 	w.flags(cmd)
 	return cmd
 }

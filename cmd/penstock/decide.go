@@ -184,7 +184,11 @@ func newCancelCommand(s streams) *cobra.Command {
 func newRetryCommand(s streams) *cobra.Command {
 	v, note := &verb{s: s}, ""
 	w := &waiting{verb: v}
+	f := &foresight{verb: v}
 	cmd := v.onDeployment("retry ID", "Start a new deployment of the same commit", 0, func(ctx context.Context, c *client.Client, id string, _ []string) error {
+		if goOn, err := f.decideLike(ctx, c, id); err != nil || !goOn {
+			return err
+		}
 		res, err := c.Deployments.RetryDeployment(ctx, connect.NewRequest(&penstockv1.RetryDeploymentRequest{DeploymentId: id, Note: note}))
 		if err != nil {
 			return err
@@ -192,6 +196,7 @@ func newRetryCommand(s streams) *cobra.Command {
 		return w.started(ctx, c, res.Msg, res.Msg.DeploymentId)
 	})
 	cmd.Flags().StringVar(&note, "note", "", "why, for the record")
+	f.flags(cmd)
 	w.flags(cmd)
 	return cmd
 }

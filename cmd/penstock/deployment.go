@@ -16,7 +16,7 @@ import (
 
 func newDeploymentCommand(s streams) *cobra.Command {
 	cmd := newGroup("deployment", "List, watch and decide about deployments", "deploy", "deployments")
-	cmd.AddCommand(newDeploymentListCommand(s), newDeploymentGetCommand(s), newCancelCommand(s), newRetryCommand(s))
+	cmd.AddCommand(newDeploymentListCommand(s), newDeploymentGetCommand(s), newCancelCommand(s), newRetryCommand(s), newRollBackToCommand(s), newCommandsCommand(s))
 	for _, d := range decisions() {
 		cmd.AddCommand(newDecisionCommand(s, d))
 	}
@@ -193,7 +193,7 @@ func (v *verb) showDeployment(res *penstockv1.GetDeploymentResponse) {
 		parked = "an event of type " + d.Parked + " is not known to the server: a newer server, or a person, must go on"
 	}
 	v.s.facts("Deployment", d.Id, "Application", d.ApplicationName, "Status", d.Display, "Failed", d.Failed.GetText(), "Reason", d.Reason.GetText(),
-		"Parked", parked, "Trigger", trigger, "Retry of", d.Trigger.GetRetryOf(), "Commit", commitText(d.Trigger.GetCommit()), "Strategy", strategy,
+		"Parked", parked, "Trigger", trigger, "Retry of", d.Trigger.GetRetryOf(), "Rolls back to", d.Trigger.GetRollbackTo(), "Note", d.Trigger.GetNote(), "Commit", commitText(d.Trigger.GetCommit()), "Strategy", strategy,
 		"Version", fromTo(p), "Notes", notes(p), "Cancel", cancel, "Agent", d.Holder, "Triggered", v.s.instant(d.TriggeredAt), "Took", v.s.span(d.StartedAt, d.FinishedAt))
 	if len(d.Stages) > 0 {
 		fmt.Fprintln(v.s.Out)

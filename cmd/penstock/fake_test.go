@@ -52,6 +52,7 @@ func (f *fakeServer) handler() http.Handler {
 	opts := connect.WithInterceptors(connect.UnaryInterceptorFunc(f.guard))
 	mux.Handle(penstockv1connect.NewApplicationServiceHandler(f, opts))
 	mux.Handle(penstockv1connect.NewDeploymentServiceHandler(f, opts))
+	mux.Handle(penstockv1connect.NewDecisionServiceHandler(f, opts))
 	mux.Handle(penstockv1connect.NewProjectServiceHandler(f, opts))
 	mux.Handle(penstockv1connect.NewWatchServiceHandler(f, opts))
 	return mux

@@ -52,10 +52,8 @@ func (t *tidier) now(ctx context.Context) {
 	t.next = t.s.now().Add(tidyEvery)
 	t.s.limits.sweep(t.s.now())
 	err := t.s.eachProject(ctx, func(project string) error {
-		for c, life := range oldest {
-			if err := t.older(ctx, project, c, life); err != nil {
-				return err
-			}
+		if err := t.old(ctx, project); err != nil {
+			return err
 		}
 		return t.walk(ctx, project, store.Triggers, t.oldTrigger)
 	})
@@ -67,18 +65,20 @@ func (t *tidier) now(ctx context.Context) {
 	}
 }
 
-// older removes the records of a collection that are past their life.
-func (t *tidier) older(ctx context.Context, project, name string, life time.Duration) error {
-	c := store.Collection{Name: name}
+// old removes the records of collections by time that are past their life.
+func (t *tidier) old(ctx context.Context, project string) error {
 	return t.s.opt.Store.Update(ctx, project, func(tx store.Tx) error {
-		q := store.Query{NotAfter: map[string]string{"at": store.Instant(t.s.now().Add(-life))}, OrderBy: "at", Limit: tidyBatch}
-		recs, err := tx.List(c, q)
-		if err != nil {
-			return err
-		}
-		for _, r := range recs {
-			if err := tx.Delete(c, r.Key); err != nil {
+		for name, life := range oldest {
+			c := store.Collection{Name: name}
+			q := store.Query{NotAfter: map[string]string{"at": store.Instant(t.s.now().Add(-life))}, OrderBy: "at", Limit: tidyBatch}
+			recs, err := tx.List(c, q)
+			if err != nil {
 				return err
+			}
+			for _, r := range recs {
+				if err := tx.Delete(c, r.Key); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

@@ -129,8 +129,10 @@ func (s *script) command(words []string) error {
 		return nil
 	case "app", "ecs", "file":
 		return s.commit(verb, args)
-	case "sync", "enable", "disable", "cancel", "retry", "approve", "reject", "skip":
+	case "sync", "enable", "disable", "cancel", "retry", "rollback", "approve", "reject", "skip":
 		return s.person(verb, args)
+	case "ask":
+		return s.ask(args)
 	}
 	return s.machinery(verb, args)
 }

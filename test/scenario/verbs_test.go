@@ -119,6 +119,8 @@ func (s *script) person(verb string, args []string) error {
 		return s.w.Cancel(by, d.ID, string(choice))
 	case "retry":
 		return s.w.Retry(by, d.ID)
+	case "rollback":
+		return s.w.RollBackTo(by, d.ID, strings.ReplaceAll(strings.Join(plain[1:], " "), "_", " "))
 	}
 	if len(plain) > 2 {
 		by = plain[2]
@@ -126,6 +128,12 @@ func (s *script) person(verb string, args []string) error {
 	stage, err := stageOf(d, plain[1])
 	if err != nil {
 		return err
+	}
+	if seen := set["seen"]; seen != "" {
+		if seen == "plan" {
+			seen = d.Plan.ChangesBlob
+		}
+		return s.w.ApproveSeen(by, d.ID, stage.ID, seen)
 	}
 	return s.w.Decide(verb, by, d.ID, stage.ID)
 }

@@ -173,6 +173,27 @@ func (w *World) Decide(verb, user, deployment, stage string) error {
 	return err
 }
 
+// ApproveSeen approves a stage and says which changes were looked at.
+func (w *World) ApproveSeen(user, deployment, stage, seen string) error {
+	_, err := w.User(user).Deployments.ApproveStage(context.Background(), connect.NewRequest(&penstockv1.ApproveStageRequest{DeploymentId: deployment, StageId: stage, SeenDigest: seen}))
+	return err
+}
+
+// RollBackTo starts a deployment of an earlier one's commit.
+func (w *World) RollBackTo(user, deployment, note string) error {
+	_, err := w.User(user).Deployments.RollBackTo(context.Background(), connect.NewRequest(&penstockv1.RollBackToRequest{DeploymentId: deployment, Note: note}))
+	return err
+}
+
+// Ask asks the agent of an application something and waits for the answer.
+func (w *World) Ask(user string, m *penstockv1.AskRequest) (*penstockv1.AskResponse, error) {
+	res, err := w.User(user).Decisions.Ask(context.Background(), connect.NewRequest(m))
+	if err != nil {
+		return nil, err
+	}
+	return res.Msg, nil
+}
+
 // Retry starts a deployment again.
 func (w *World) Retry(user, deployment string) error {
 	_, err := w.User(user).Deployments.RetryDeployment(context.Background(), connect.NewRequest(&penstockv1.RetryDeploymentRequest{DeploymentId: deployment}))

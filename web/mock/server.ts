@@ -2,6 +2,7 @@ import { clone, create } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, type HandlerContext, type Transport, createRouterTransport } from "@connectrpc/connect";
 import { ApplicationSchema, ApplicationService, LiveStateSchema } from "../src/gen/penstock/v1/application_pb.ts";
+import { CommandSchema, DecisionService } from "../src/gen/penstock/v1/decision_pb.ts";
 import { DeploymentSchema, DeploymentService, LedgerObjectSchema } from "../src/gen/penstock/v1/deployment_pb.ts";
 import { AgentSchema, ProjectSchema, ProjectService, WatchService } from "../src/gen/penstock/v1/project_pb.ts";
 import { canaryStages } from "./seed.ts";
@@ -32,6 +33,7 @@ export function mockTransport(world: World): Transport {
     router.service(ProjectService, projectHandlers(world, guard, may));
     router.service(ApplicationService, applicationHandlers(world, guard, may));
     router.service(DeploymentService, deploymentHandlers(world, guard, may));
+    router.service(DecisionService, decisionHandlers(world, guard));
     router.service(WatchService, {
       async *watch(req, ctx: HandlerContext) {
         guard();
@@ -219,7 +221,7 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
     },
     getChanges(req: { deploymentId: string }) {
       guard();
-      return { text: world.data.changes.get(req.deploymentId) ?? "", json: "{}" };
+      return { text: world.data.changes.get(req.deploymentId) ?? "", json: "{}", digest: `sha256:${req.deploymentId}` };
     },
     cancelDeployment(req: { deploymentId: string; choice: string; note: string }) {
       may("deployment:cancel");
@@ -233,10 +235,10 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
       world.changed(d, "CANCEL_REQUESTED");
       return { deployment: copy(d.id) };
     },
-    approveStage(req: { deploymentId: string; stageId: string; note: string; seenSeq: bigint }) {
+    approveStage(req: { deploymentId: string; stageId: string; note: string; seenSeq: bigint; seenDigest: string }) {
       may("deployment:approve");
       const { d, s } = decide(req);
-      s.given.push({ $typeName: "penstock.v1.Approval", by: world.role, note: req.note, at: world.now() });
+      s.given.push({ $typeName: "penstock.v1.Approval", by: world.role, note: req.note, at: world.now(), seenDigest: req.seenDigest });
       world.changed(d, "APPROVED");
       if (s.given.length >= s.approvals) world.end(d, s, "SUCCESS");
       return { deployment: copy(d.id) };
@@ -261,6 +263,14 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
       const d = world.deployment(req.deploymentId);
       return { deploymentId: begin(world, d.id, d.applicationId, d.plan?.strategy ?? "AUTO") };
     },
+    rollBackTo(req: { deploymentId: string; note: string }) {
+      may("application:sync");
+      const d = world.deployment(req.deploymentId);
+      if (!req.note) throw refuse(Code.InvalidArgument, "rolling back to an earlier deployment needs a note that says why");
+      const id = begin(world, d.id, d.applicationId, "AUTO");
+      Object.assign(world.deployment(id).trigger ?? {}, { rollbackTo: d.id, note: req.note });
+      return { deploymentId: id };
+    },
     async *readStageLog(req: { deploymentId: string; stageId: string; attempt: number; offset: bigint; follow: boolean }, ctx: HandlerContext) {
       guard();
       let offset = Number(req.offset);
@@ -274,6 +284,49 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
         if (done) return;
         await world.next(ctx.signal);
       }
+    },
+  };
+}
+
+/** What would happen and what became of it. An application without an agent answers nothing, with the reason. */
+function decisionHandlers(world: World, guard: Guard) {
+  return {
+    async ask(req: { application: string; commit: string; kind: string; strategy: string }) {
+      guard();
+      await world.answering;
+      const a = world.application(req.application);
+      const asked = { questionId: "q-1", askedAt: world.now(), answeredAt: world.now(), commit: a.head };
+      if (!a.agentOnline) return { ...asked, refused: { code: "NO_AGENT", args: {}, text: "" } };
+      const like = world.data.deployments.find((d) => d.applicationId === a.id && d.trigger?.commit?.hash === (req.commit || a.head?.hash)) ?? world.data.deployments[0];
+      return {
+        ...asked,
+        commit: like?.trigger?.commit,
+        digest: "sha256:answer",
+        text: world.data.changes.get(like?.id ?? "") ?? "~ image: v1 → v2\n",
+        plan: like?.plan && { ...like.plan, strategy: req.strategy === "QUICK_SYNC" ? "QUICK_SYNC" : like.plan.strategy },
+        stages: canaryStages(),
+      };
+    },
+    listCommands() {
+      guard();
+      const commands = world.data.deployments
+        .filter((d) => d.trigger?.kind === "ON_COMMAND")
+        .map((d) =>
+          create(CommandSchema, {
+            id: `c-${d.id}`,
+            kind: d.trigger?.rollbackTo ? "ROLL_BACK_TO" : "SYNC",
+            actor: `user:${d.trigger?.by ?? ""}`,
+            at: d.triggeredAt,
+            applicationId: d.applicationId,
+            applicationName: d.applicationName,
+            deploymentId: d.id,
+            note: d.trigger?.note,
+            state: d.status === "SUCCESS" ? "FINISHED" : d.status === "FAILURE" || d.status === "CANCELLED" ? "FAILED" : "RUNNING",
+            reason: d.failed,
+            endedAt: d.finishedAt,
+          }),
+        );
+      return { commands, page: {}, cursor: world.cursor };
     },
   };
 }

@@ -19,6 +19,8 @@ const over = (status: string) => status === "SUCCESS" || status === "FAILURE" ||
 export class World {
   readonly data: Seed;
   signedIn = true;
+  /** Answers of agents wait for this. */
+  answering: Promise<void> = Promise.resolve();
   role = "admin";
   private readonly logs = new Map<string, Uint8Array>();
   private readonly listeners = new Set<(c: Change) => void>();

@@ -2,6 +2,7 @@ import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { createConnectQueryKey } from "@connectrpc/connect-query";
 import type { QueryClient } from "@tanstack/react-query";
 import { ApplicationService } from "../gen/penstock/v1/application_pb";
+import { DecisionService } from "../gen/penstock/v1/decision_pb";
 import { DeploymentService } from "../gen/penstock/v1/deployment_pb";
 import { type Change, ProjectService } from "../gen/penstock/v1/project_pb";
 
@@ -25,6 +26,7 @@ export function staleAfter(c: Changed): Stale[] {
         { method: DeploymentService.method.getChanges, input: { deploymentId: c.streamId } },
         { method: DeploymentService.method.listEvents, input: { streamId: c.streamId } },
         { method: DeploymentService.method.listDeployments },
+        { method: DecisionService.method.listCommands },
         { method: getApplication },
         { method: listApplications },
       ];
@@ -34,10 +36,10 @@ export function staleAfter(c: Changed): Stale[] {
         { method: listApplications },
         ...(c.type === "LIVE"
           ? [{ method: getLiveState, input: { applicationId: c.applicationId || c.streamId } }]
-          : [{ method: listDiscoveredApplications }, { method: DeploymentService.method.listEvents, input: { streamId: c.streamId } }]),
+          : [{ method: DecisionService.method.listCommands }, { method: listDiscoveredApplications }, { method: DeploymentService.method.listEvents, input: { streamId: c.streamId } }]),
       ];
     case "agent":
-      return [{ method: ProjectService.method.listAgents }, { method: listDiscoveredApplications }, { method: getApplication }, { method: listApplications }];
+      return [{ method: ProjectService.method.listAgents }, { method: DecisionService.method.listCommands }, { method: listDiscoveredApplications }, { method: getApplication }, { method: listApplications }];
     case "project":
       return [{ method: ProjectService.method.getProject }, { method: listDiscoveredApplications }];
     default:

@@ -44,6 +44,15 @@ export function maySync(who: Who, a: Application): Verdict {
   );
 }
 
+export function mayRollBackTo(who: Who): Verdict {
+  return has(who, "application:sync");
+}
+
+/** Whether a note that is needed was written. */
+export function noted(note: string): Verdict {
+  return unless(note.trim() === "", msg`Write down why: the note stays in the record`);
+}
+
 export function maySetEnabled(who: Who): Verdict {
   return has(who, "application:write");
 }

@@ -12,7 +12,7 @@ const says = (message: MessageDescriptor, ...needs: string[]): Sentence => ({ ne
 
 /** Sentences of a code, the fullest first: the first one whose arguments are all there is said. */
 const sentences: Readonly<Record<string, readonly Sentence[]>> = {
-  USER_COMMAND: [says(msg({ message: "asked for by {by}" }), "by"), says(msg`asked for by a person`)],
+  USER_COMMAND: [says(msg({ message: "asked for by {by}: {note}" }), "by", "note"), says(msg({ message: "asked for by {by}" }), "by"), says(msg`asked for by a person`)],
   COMMIT: [says(msg({ message: "the commit touches {path}" }), "path"), says(msg`a commit`)],
   NO_PIPELINE: [says(msg`quick sync, because the file has no pipeline`)],
   ALWAYS_USE_PIPELINE: [says(msg`pipeline, because planner.alwaysUsePipeline is set`)],
@@ -54,6 +54,20 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   APPLICATION_DISABLED: [says(msg`the application is disabled`)],
   INVALID_CONFIGURATION: [says(msg({ message: "the configuration cannot be used: {detail}" }), "detail")],
   NOT_TOUCHED: [says(msg({ message: "the commit does not touch the application ({why})" }), "why"), says(msg`the commit does not touch the application`)],
+  ROLL_BACK_TO: [
+    says(msg({ message: "{by} rolled back to commit {commit}: {note}" }), "by", "commit", "note"),
+    says(msg({ message: "{by} rolled back to commit {commit}" }), "by", "commit"),
+  ],
+  NOT_PICKED_UP: [says(msg({ message: "no agent of the application picked it up within {limit}; nothing was written: start an agent, then ask again" }), "limit")],
+  AGENT_LOST: [
+    says(msg({ message: "no agent has carried it on since {since}; traffic rests where it is, and the deployment goes on when an agent is back" }), "since"),
+  ],
+  QUEUED: [says(msg({ message: "waits for its turn behind deployment {ahead}" }), "ahead"), says(msg`waits for its turn`)],
+  NO_AGENT: [says(msg`no agent of the application is connected: start one, then ask again`)],
+  NO_ANSWER: [says(msg({ message: "the agent did not answer within {limit}: ask again, or look at the agent's log" }), "limit")],
+  NO_COMMIT: [says(msg({ message: "no agent has read the branch yet; is an agent with repository {repository} online?" }), "repository")],
+  TOO_MANY_QUESTIONS: [says(msg({ message: "{limit} questions are open already: wait for their answers, then ask again" }), "limit")],
+  ANSWER_TOO_LARGE: [says(msg({ message: "the answer has {size} bytes, {limit} can be shown" }), "size", "limit")],
   RETRYING: [says(msg({ message: "step {step} of {stage} could not be done and is tried again: {detail}" }), "step", "stage", "detail")],
   EARLIER_HOLDER: [says(msg({ message: "waiting {seconds} s, because an earlier agent process may still be at work" }), "seconds")],
 

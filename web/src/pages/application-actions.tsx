@@ -1,17 +1,17 @@
-import { useMutation, useQuery } from "@connectrpc/connect-query";
+import { useMutation } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate } from "@tanstack/react-router";
 import { Power, RefreshCw, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { type Application, ApplicationService } from "../gen/penstock/v1/application_pb";
-import { DeploymentService } from "../gen/penstock/v1/deployment_pb";
 import { requestId } from "../logic/kinds";
 import { type Who, mayDelete, maySetEnabled, maySync, typedName } from "../logic/may";
-import { CommitRef, Failure, Loading } from "../ui/bits";
+import { CommitRef, Failure } from "../ui/bits";
 import { Button } from "../ui/button";
 import { Dialog, DialogButtons } from "../ui/dialog";
-import { DiffText } from "../ui/diff";
+import { NoteField } from "../ui/note";
 import { useNotice } from "../ui/notices";
+import { useForesight } from "./foresight";
 
 type Open = "AUTO" | "QUICK_SYNC" | "PIPELINE" | "enabled" | "delete" | undefined;
 
@@ -53,6 +53,7 @@ function SyncDialog({ app, strategy, onClose }: { app: Application; strategy: "A
   const notice = useNotice();
   const [note, setNote] = useState("");
   const [request] = useState(requestId);
+  const foresight = useForesight({ application: app.id, strategy });
   const sync = useMutation(ApplicationService.method.syncApplication, {
     onSuccess: async ({ deploymentId }) => {
       notice(t`The deployment is accepted; this page shows what becomes of it`);
@@ -86,49 +87,20 @@ function SyncDialog({ app, strategy, onClose }: { app: Application; strategy: "A
             <CommitRef commit={app.head} />
           </dd>
         </dl>
-        <Expected app={app} />
-        <label className="block">
-          <span className="mb-1 block font-medium">
-            <Trans>Note</Trans>
-          </span>
-          <input value={note} onChange={(e) => setNote(e.target.value)} maxLength={2000} className="field w-full" />
-        </label>
+        {foresight.view}
+        <NoteField value={note} onChange={setNote} />
         {sync.error && <Failure error={sync.error} />}
       </div>
       <DialogButtons>
-        <Button onClick={onClose}>
+        <Button data-autofocus="" onClick={onClose}>
           <Trans>Close</Trans>
         </Button>
-        <Button kind="primary" busy={sync.isPending} onClick={() => sync.mutate({ requestId: request, applicationId: app.id, strategy, note })}>
+        <Button kind="primary" busy={sync.isPending} verdict={foresight.verdict} onClick={() => sync.mutate({ requestId: request, applicationId: app.id, strategy, note })}>
           <Trans>Sync</Trans>
         </Button>
       </DialogButtons>
     </Dialog>
   );
-}
-
-/** What would change, where it is known before a plan is made: for the commit that was planned last. */
-function Expected({ app }: { app: Application }) {
-  const last = useQuery(DeploymentService.method.getDeployment, { deploymentId: app.lastDeploymentId }, { enabled: app.lastDeploymentId !== "" });
-  const d = last.data?.deployment;
-  const same = d !== undefined && d.trigger?.commit?.hash === app.head?.hash && d.plan?.hasChanges === true && app.lastGood?.deploymentId !== d.id;
-  const changes = useQuery(DeploymentService.method.getChanges, { deploymentId: app.lastDeploymentId }, { enabled: same });
-  if (app.head?.hash && app.head.hash === app.lastGood?.commit?.hash) {
-    return (
-      <p>
-        <Trans>The newest commit is the one that is live: nothing changes unless the live state has drifted.</Trans>
-      </p>
-    );
-  }
-  if (!same) {
-    return (
-      <p className="text-muted">
-        <Trans>The changes are not known yet: the agent compares this commit with the live state when the deployment is planned, and its page shows them before the first stage.</Trans>
-      </p>
-    );
-  }
-  if (changes.isPending) return <Loading lines={2} />;
-  return changes.error ? <Failure error={changes.error} /> : <DiffText text={changes.data.text} />;
 }
 
 function EnabledDialog({ app, onClose }: { app: Application; onClose: () => void }) {

@@ -1,24 +1,31 @@
 import { useMutation } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useNavigate } from "@tanstack/react-router";
-import { RotateCw, Square } from "lucide-react";
+import { RotateCw, Square, Undo2 } from "lucide-react";
 import { useState } from "react";
 import { type Deployment, DeploymentService } from "../gen/penstock/v1/deployment_pb";
 import { requestId } from "../logic/kinds";
-import { type Who, mayCancel, mayRetry } from "../logic/may";
+import { type Who, mayCancel, mayRetry, mayRollBackTo, noted } from "../logic/may";
 import { terminal } from "../logic/status";
 import { Failure } from "../ui/bits";
 import { Button } from "../ui/button";
 import { Dialog, DialogButtons } from "../ui/dialog";
 import { NoteField } from "../ui/note";
 import { useNotice } from "../ui/notices";
+import { useForesight } from "./foresight";
 
 /** What a person can do with the deployment as a whole. */
 export function DeploymentActions({ d, who }: { d: Deployment; who: Who }) {
-  const [open, setOpen] = useState<"cancel" | "retry">();
+  const [open, setOpen] = useState<"cancel" | "retry" | "back">();
   const close = () => setOpen(undefined);
   return (
     <div className="flex flex-wrap gap-2">
+      {d.end === "DECLARED" && (
+        <Button verdict={mayRollBackTo(who)} onClick={() => setOpen("back")}>
+          <Undo2 aria-hidden size={14} />
+          <Trans>Roll back to this</Trans>
+        </Button>
+      )}
       {terminal(d.status) ? (
         <Button verdict={mayRetry(who, d)} onClick={() => setOpen("retry")}>
           <RotateCw aria-hidden size={14} />
@@ -31,6 +38,7 @@ export function DeploymentActions({ d, who }: { d: Deployment; who: Who }) {
         </Button>
       )}
       {open === "cancel" && <CancelDialog d={d} onClose={close} />}
+      {open === "back" && <RollBackDialog d={d} onClose={close} />}
       {open === "retry" && <RetryDialog d={d} onClose={close} />}
     </div>
   );
@@ -102,6 +110,7 @@ function RetryDialog({ d, onClose }: { d: Deployment; onClose: () => void }) {
   const notice = useNotice();
   const [note, setNote] = useState("");
   const [request] = useState(requestId);
+  const foresight = useForesight({ application: d.applicationId, commit: d.trigger?.commit?.hash, strategy: d.trigger?.strategy || "AUTO" });
   const retry = useMutation(DeploymentService.method.retryDeployment, {
     onSuccess: async ({ deploymentId }) => {
       notice(t`The deployment is accepted; this page shows what becomes of it`);
@@ -110,18 +119,64 @@ function RetryDialog({ d, onClose }: { d: Deployment; onClose: () => void }) {
     },
   });
   return (
-    <Dialog title={t`Deploy the same commit again?`} onClose={onClose}>
+    <Dialog title={t`Deploy the same commit again?`} onClose={onClose} wide>
       <p>
         <Trans>A new deployment of the same commit is planned against what is live then. This one stays as it is in the record.</Trans>
       </p>
+      <div className="mt-3">{foresight.view}</div>
       <NoteField value={note} onChange={setNote} />
       {retry.error && <Failure error={retry.error} />}
       <DialogButtons>
-        <Button onClick={onClose}>
+        <Button data-autofocus="" onClick={onClose}>
           <Trans>Close</Trans>
         </Button>
-        <Button kind="primary" busy={retry.isPending} onClick={() => retry.mutate({ requestId: request, deploymentId: d.id, note })}>
+        <Button kind="primary" busy={retry.isPending} verdict={foresight.verdict} onClick={() => retry.mutate({ requestId: request, deploymentId: d.id, note })}>
           <Trans>Retry</Trans>
+        </Button>
+      </DialogButtons>
+    </Dialog>
+  );
+}
+
+/** Goes back to the commit of an earlier deployment that was good. */
+function RollBackDialog({ d, onClose }: { d: Deployment; onClose: () => void }) {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const notice = useNotice();
+  const [note, setNote] = useState("");
+  const [request] = useState(requestId);
+  const foresight = useForesight({ application: d.applicationId, commit: d.trigger?.commit?.hash });
+  const back = useMutation(DeploymentService.method.rollBackTo, {
+    onSuccess: async ({ deploymentId }) => {
+      notice(t`The deployment is accepted; this page shows what becomes of it`);
+      onClose();
+      await navigate({ to: "/deployments/$id", params: { id: deploymentId } });
+    },
+  });
+  return (
+    <Dialog title={t`Roll ${d.applicationName} back to this deployment?`} onClose={onClose} wide>
+      <div className="space-y-3">
+        <p>
+          <Trans>
+            A new deployment of this commit is planned, queued and carried out like any other. Afterwards git is ahead and the application is held: only a commit that
+            declares something else, or a sync by hand, goes forward again.
+          </Trans>
+        </p>
+        {foresight.view}
+      </div>
+      <NoteField value={note} onChange={setNote} required />
+      {back.error && <Failure error={back.error} />}
+      <DialogButtons>
+        <Button data-autofocus="" onClick={onClose}>
+          <Trans>Close</Trans>
+        </Button>
+        <Button
+          kind="danger"
+          busy={back.isPending}
+          verdict={foresight.verdict.ok ? noted(note) : foresight.verdict}
+          onClick={() => back.mutate({ requestId: request, deploymentId: d.id, note: note.trim() })}
+        >
+          <Trans>Roll back</Trans>
         </Button>
       </DialogButtons>
     </Dialog>

@@ -1,10 +1,11 @@
 import { useMutation, useQuery } from "@connectrpc/connect-query";
+import { msg } from "@lingui/core/macro";
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { Hand } from "lucide-react";
 import { useState } from "react";
 import { type Deployment, DeploymentService, type Stage } from "../gen/penstock/v1/deployment_pb";
 import { requestId } from "../logic/kinds";
-import { type Who, mayApprove, mayReject } from "../logic/may";
+import { type Verdict, type Who, mayApprove, mayReject } from "../logic/may";
 import { look, stageLooks } from "../logic/status";
 import { timeline } from "../logic/timeline";
 import { toDate } from "../logic/time";
@@ -87,6 +88,7 @@ function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Sta
   const [request, setRequest] = useState(requestId);
   // The answer is to what was on the screen when the dialog opened.
   const [seen, setSeen] = useState(d.seq);
+  const changes = useChanges(d);
   const done = () => {
     notice(answer === "approve" ? t`Your approval is recorded` : t`Your rejection is recorded`);
     onClose();
@@ -111,7 +113,7 @@ function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Sta
         </p>
         <Asked stage={stage} />
         <SoFar d={d} />
-        <ChangesOf d={d} />
+        {changes.view}
       </div>
       <NoteField value={note} onChange={setNote} />
       {moved && (
@@ -139,7 +141,12 @@ function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Sta
         <Button
           kind={answer === "approve" ? "primary" : "danger"}
           busy={call.isPending || moved}
-          onClick={() => call.mutate({ requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: seen })}
+          verdict={answer === "approve" ? changes.verdict : undefined}
+          onClick={() => {
+            const said = { requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: seen };
+            if (answer === "approve") approve.mutate({ ...said, seenDigest: changes.digest });
+            else reject.mutate(said);
+          }}
         >
           {answer === "approve" ? <Trans>Approve</Trans> : <Trans>Reject</Trans>}
         </Button>
@@ -169,14 +176,29 @@ function SoFar({ d }: { d: Deployment }) {
   );
 }
 
-function ChangesOf({ d }: { d: Deployment }) {
+/** The changes that are decided about; a person who cannot see them says that they go on without. */
+function useChanges(d: Deployment) {
+  const [waived, setWaived] = useState(false);
   const changes = useQuery(DeploymentService.method.getChanges, { deploymentId: d.id });
-  return (
+  const verdict: Verdict = changes.data || waived ? { ok: true } : { ok: false, why: msg`Wait until the changes are shown, or go on without them` };
+  const view = (
     <div>
       <h3 className="mb-1 font-medium">
         <Trans>Changes</Trans>
       </h3>
-      {changes.isPending ? <Loading lines={2} /> : changes.error ? <Failure error={changes.error} /> : <DiffText text={changes.data.text} />}
+      {changes.data ? (
+        <DiffText text={changes.data.text} name={d.applicationName} />
+      ) : (
+        <>
+          {changes.error ? <Failure error={changes.error} retry={() => void changes.refetch()} /> : <Loading lines={2} />}
+          {!waived && (
+            <Button onClick={() => setWaived(true)}>
+              <Trans>Go on without</Trans>
+            </Button>
+          )}
+        </>
+      )}
     </div>
   );
+  return { view, verdict, digest: changes.data?.digest ?? "" };
 }

@@ -154,6 +154,57 @@ describe("the page of an application", () => {
   });
 });
 
+describe("a decision", () => {
+  it("waits until what would change was shown", async () => {
+    const { world, user } = show("/applications/app-checkout");
+    let answer = () => {};
+    world.answering = new Promise((resolve) => {
+      answer = resolve;
+    });
+    await user.click(await screen.findByRole("button", { name: "Quick sync" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    const go = () => within(dialog).getByRole("button", { name: "Sync" });
+    expect(document.activeElement?.textContent).toBe("Close");
+    expect(go().getAttribute("aria-disabled")).toBe("true");
+    const before = world.data.deployments.length;
+    await user.click(go());
+    expect(world.data.deployments.length).toBe(before);
+    answer();
+    await within(dialog).findByRole("region", { name: "Changes" }, patient);
+    expect(dialog.textContent).toContain("Quick sync:");
+    await user.click(go());
+    await waitFor(() => expect(world.data.deployments.length).toBe(before + 1));
+  });
+
+  it("says why nothing can be shown, and goes on only when told so", async () => {
+    const { user } = show("/applications/app-mailer");
+    await user.click(await screen.findByRole("button", { name: "Sync" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    await within(dialog).findByText("no agent of the application is connected: start one, then ask again", {}, patient);
+    expect(within(dialog).getByRole("button", { name: "Sync" }).getAttribute("aria-disabled")).toBe("true");
+    await user.click(within(dialog).getByRole("button", { name: "Go on without" }));
+    expect(within(dialog).getByRole("button", { name: "Sync" }).getAttribute("aria-disabled")).toBeNull();
+  });
+
+  it("to roll back needs a note, and is kept among the commands", async () => {
+    const world = new World();
+    const good = world.data.deployments.find((d) => d.end === "DECLARED");
+    const { world: shown, user } = show(`/deployments/${good?.id}`);
+    await user.click(await screen.findByRole("button", { name: "Roll back to this" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    await within(dialog).findByText(/^Live against the commit/, {}, patient);
+    const back = () => within(dialog).getByRole("button", { name: "Roll back" });
+    expect(back().getAttribute("aria-disabled")).toBe("true");
+    await user.type(within(dialog).getByRole("textbox"), "errors in the shop");
+    await user.click(back());
+    await waitFor(() => expect(shown.data.deployments[0]?.trigger?.rollbackTo).toBe(good?.id));
+    const bell = await screen.findByRole("button", { name: /^Commands: [1-9]/ }, patient);
+    await user.click(bell);
+    const list = await screen.findByRole("dialog", { name: "What you asked for" });
+    expect(list.textContent).toContain("errors in the shop");
+  });
+});
+
 describe("who is not signed in", () => {
   it("signs in and comes to where they wanted to be", async () => {
     const { world, router, user } = show("/agents");

@@ -12,6 +12,7 @@ import { Banner } from "../ui/bits";
 import { NoticeProvider } from "../ui/notices";
 import { HelpDialog } from "./help";
 import { LanguageSwitch } from "./language";
+import { Notifications } from "./notifications";
 import { useShortcuts } from "./shortcuts";
 
 /** What surrounds every page once somebody is signed in. */
@@ -70,6 +71,7 @@ function TopBar({ onHelp }: { onHelp: () => void }) {
         </nav>
         <div className="ml-auto flex flex-wrap items-center gap-x-3 gap-y-1 py-1">
           <LiveSign />
+          <Notifications />
           <LanguageSwitch />
           <button type="button" onClick={onHelp} title={t`Keys`} aria-label={t`Keys`} className="text-muted hover:text-fg hover:bg-sunken rounded p-1.5">
             <Keyboard aria-hidden size={17} />
