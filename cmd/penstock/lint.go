@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +44,8 @@ type problem struct {
 	Severity string `json:"severity"` // error or warning
 	Path     string `json:"path,omitempty"`
 	Message  string `json:"message"`
-	Hint     string `json:"hint,omitempty"`
+	Hint     string `json:"hint"`
+	Doc      string `json:"doc"` // where it is documented
 	excerpt  string
 }
 
@@ -60,88 +60,75 @@ type lintOptions struct {
 func newLintCommand(s streams, platforms []linter) *cobra.Command {
 	o := lintOptions{s: s, platforms: platforms}
 	cmd := &cobra.Command{
-		Use:   "lint FILE|DIR...",
+		Use:   "lint [FILE|DIR...]",
 		Short: "Check application files, the files they name, and agent files, without a server",
 		Long: `Check application files completely, as an agent would read them: the generic part, the platform's part, and the files
 that they name (service and task definitions). Agent files (kind: Piped) are checked too. A folder is searched for
-application files and agent files. It ends with 1 when there is an error, with --strict also when there is a warning.`,
-		Example: "  penstock lint .\n  penstock lint services/web/app.pipecd.yaml --strict -o json",
-		Args:    atLeast(1),
+application files and agent files; without an argument it is the one that lint runs in. Applications of a repository that
+claim the same thing, such as one service in two environments, are an error. It ends with 1 when there is an error, with
+--strict also when there is a warning.`,
+		Example: "  penstock lint\n  penstock lint services/web/app.pipecd.yaml --strict -o json\n  penstock lint . -o sarif > penstock.sarif",
+		Args:    atLeast(0),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
-	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "text or json")
+	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "text, json, sarif or github (annotations of a pull request)")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "a warning is an error")
 	cmd.Flags().StringVar(&o.root, "root", "", "root of the repository (default: the nearest folder above the file with .git, else the folder lint runs in)")
 	return cmd
 }
 
 func (o *lintOptions) run(ctx context.Context, args []string) error {
-	if o.format != "text" && o.format != "json" {
-		return usagef("-o %s is not text or json", o.format)
+	show, ok := lintFormats[o.format]
+	if !ok {
+		return usagef("-o %s is not one of %s", o.format, strings.Join(sortedKeys(lintFormats), ", "))
+	}
+	if len(args) == 0 {
+		args = []string{"."}
 	}
 	files, err := o.find(args)
 	if err != nil {
 		return err
 	}
-	all := []problem{}
-	for _, f := range files {
-		found, err := o.lintFile(ctx, f)
-		if err != nil {
-			return err
-		}
-		all = append(all, found...)
+	all, err := o.lintAll(ctx, files)
+	if err != nil {
+		return err
 	}
-	bad, warned := 0, 0
+	r := lintResult{Files: len(files), Problems: all}
 	for i := range all {
 		if o.strict {
 			all[i].Severity = "error"
 		}
 		if all[i].Severity == "error" {
-			bad++
+			r.Errors++
 		} else {
-			warned++
+			r.Warnings++
 		}
 	}
-	if err := o.print(len(files), bad, warned, all); err != nil {
+	if err := show(o, r); err != nil {
 		return err
 	}
-	if bad > 0 {
+	if r.Errors > 0 {
 		return &statusError{code: exitError}
 	}
 	return nil
 }
 
-func (o *lintOptions) print(files, bad, warned int, all []problem) error {
-	if o.format == "json" {
-		e := json.NewEncoder(o.s.Out)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(struct {
-			Files    int       `json:"files"`
-			Errors   int       `json:"errors"`
-			Warnings int       `json:"warnings"`
-			Problems []problem `json:"problems"`
-		}{files, bad, warned, all})
-	}
-	for _, p := range all {
-		text := p.Message
-		if p.Path != "" {
-			text = p.Path + ": " + text
+// lintAll checks every file by itself, then what the applications claim together.
+func (o *lintOptions) lintAll(ctx context.Context, files []string) ([]problem, error) {
+	all, claims := []problem{}, []claimed{}
+	for _, f := range files {
+		found, claim, err := o.lintFile(ctx, f)
+		if err != nil {
+			return nil, err
 		}
-		if p.Hint != "" {
-			text += " (" + p.Hint + ")"
-		}
-		fmt.Fprintf(o.s.Out, "%s:%d:%d: %s: %s\n%s", p.File, p.Line, p.Column, o.s.paint(p.Severity), plain(text), p.excerpt)
+		all, claims = append(all, found...), append(claims, claim...)
 	}
-	fmt.Fprintf(o.s.Err, "%s checked: %s, %s\n", count(files, "file"), count(bad, "error"), count(warned, "warning"))
-	return nil
-}
-
-func count(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
+	sortClaims(claims)
+	all = append(all, disputes(claims)...)
+	for i := range all {
+		all[i].Doc = docsBase + all[i].Doc
 	}
-	return fmt.Sprintf("%d %ss", n, word)
+	return all, nil
 }
 
 var (
@@ -214,24 +201,26 @@ func readLimited(name string) ([]byte, error) {
 }
 
 // lintFile checks one file and those that it names.
-func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, error) {
+func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, []claimed, error) {
 	data, err := readLimited(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, err := o.repository(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer r.root.Close() //nolint:errcheck // only read
 	at := r.inside(name)
 	if isPiped(data) {
 		_, warnings, err := spec.ReadPiped(at, data)
-		return r.problems(at, warnings, err, nil), nil
+		return r.problems(newExplainer(spec.PipedFile, at, "", o.known()), warnings, err, nil), nil, nil
 	}
+	var claims []claimed
+	x := newExplainer("", at, "", nil)
 	var gone *elsewhereError
 	if _, err := r.ReadFile(ctx, at); errors.As(err, &gone) {
-		return r.problems(at, nil, spec.Error{File: at, Line: 1, Column: 1, Message: gone.what, Hint: gone.hint}, nil), nil
+		return r.problems(x, nil, spec.Error{File: at, Line: 1, Column: 1, Message: gone.what, Hint: gone.hint}, nil), nil, nil
 	}
 	app, warnings, err := spec.ReadApplication(at, data)
 	dir := path.Dir(at)
@@ -239,6 +228,7 @@ func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, err
 		dir = "" // the root
 	}
 	if app != nil {
+		x = newExplainer(app.Kind, at, app.Platform, o.known())
 		p, ok := o.platformOf(app)
 		if !ok {
 			warnings = append(warnings, spec.Error{File: at, Line: app.Pos.Line, Column: app.Pos.Column, Message: fmt.Sprintf("only the generic part was checked: no platform of this version reads kind %s (%s)", app.Kind, app.Platform)})
@@ -248,6 +238,9 @@ func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, err
 				Config: app, Commit: deploy.Commit{Hash: onDisk}, Files: r,
 			})
 			warnings, err = append(warnings, desired.Warnings...), spec.Join(err, perr)
+			if perr == nil {
+				claims = claimsOf(p, app, desired, r, at)
+			}
 		}
 	}
 	source := func(file string) []byte {
@@ -258,8 +251,11 @@ func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, err
 		}
 		return text
 	}
-	return r.problems(at, warnings, err, source), nil
+	return r.problems(x, warnings, err, source), claims, nil
 }
+
+// known are the platforms that describe their fields.
+func (o *lintOptions) known() map[spec.Kind]spec.Describer { return describersOf(o.platforms) }
 
 // platformOf finds the platform that reads a file: by its kind word, or by the
 // platform that a file of kind Application names.

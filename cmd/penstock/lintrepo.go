@@ -156,16 +156,18 @@ func (r *workTree) display(file string) string {
 
 // problems makes remarks of warnings and an error, in the order of the files'
 // lines. Without a source nothing of the files' content is shown.
-func (r *workTree) problems(file string, warnings spec.Warnings, err error, source func(file string) []byte) []problem {
+func (r *workTree) problems(x explainer, warnings spec.Warnings, err error, source func(file string) []byte) []problem {
 	var out []problem
+	file := x.file
 	add := func(list []spec.Error, severity string) {
 		for _, e := range list {
 			if e.File == "" {
 				e.File = file
 			}
+			hint, doc := x.explain(e)
 			p := problem{
 				File: r.display(e.File), Line: max(1, e.Line), Column: max(1, e.Column), Severity: severity,
-				Path: e.Path, Message: strings.ReplaceAll(e.Message, " at commit "+onDisk, ""), Hint: e.Hint,
+				Path: e.Path, Message: strings.ReplaceAll(e.Message, " at commit "+onDisk, ""), Hint: hint, Doc: doc,
 			}
 			if source != nil {
 				p.excerpt = e.Excerpt(source(e.File))

@@ -5,14 +5,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/penstock-cd/penstock/internal/platform/builtin"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
 // describers are the platforms that describe their part of the files, by kind.
 func describers() map[spec.Kind]spec.Describer {
+	return describersOf(linters())
+}
+
+func describersOf(platforms []linter) map[spec.Kind]spec.Describer {
 	out := map[spec.Kind]spec.Describer{}
-	for _, p := range builtin.Platforms(builtin.Options{}) {
+	for _, p := range platforms {
 		if d, ok := p.(spec.Describer); ok {
 			out[spec.Kind(p.Kind())] = d
 		}

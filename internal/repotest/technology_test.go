@@ -44,6 +44,7 @@ var technologies = []technology{
 	{"github.com/rogpeppe/go-internal/testscript", []string{testOnly}, "the command line as scripts"},
 	{"go.uber.org/goleak", []string{testOnly}, "leaked goroutines"},
 	{"pgregory.net/rapid", []string{testOnly}, "properties"},
+	{"github.com/santhosh-tekuri/jsonschema/", []string{testOnly}, "schemas are judged by a validator that we did not write"},
 }
 
 // foreign tells whether an import path belongs to a module that is neither ours nor the standard library.

@@ -48,9 +48,10 @@ func Describe(kind Kind, platforms map[Kind]Describer) (*Shape, error) {
 	if kind == PipedFile {
 		rec.root.Field("spec").Required = true
 	}
+	texts := fieldTexts()
 	rec.root.Walk(func(s *Shape) {
 		if s.Text == "" {
-			_, s.Text = textOf(s.Path)
+			_, s.Text = textOf(texts, s.Path)
 		}
 	})
 	return rec.root, nil

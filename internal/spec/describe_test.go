@@ -14,7 +14,7 @@ func TestEveryFieldIsExplained(t *testing.T) {
 			t.Fatal(err)
 		}
 		root.Walk(func(s *Shape) {
-			key, text := textOf(s.Path)
+			key, text := textOf(fieldTexts(), s.Path)
 			used[key] = true
 			hidden := s.Type == AnyType && (s.Key == "timeout" || s.Key == "skipOn")
 			if text == "" && s.Path != "" && !strings.HasSuffix(s.Path, "[]") && !hidden {

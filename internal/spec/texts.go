@@ -9,8 +9,7 @@ var listMarks = regexp.MustCompile(`\[[^\]]*\]`)
 
 // textOf says what the field at a path is for: the entry of fieldTexts that names most of the path's last words. It returns
 // the entry's key as well.
-func textOf(path string) (key, text string) {
-	texts := fieldTexts()
+func textOf(texts map[string]string, path string) (key, text string) {
 	for rest := listMarks.ReplaceAllString(path, ""); rest != ""; {
 		if t, ok := texts[rest]; ok {
 			return rest, t
