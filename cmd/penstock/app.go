@@ -46,6 +46,11 @@ func newAppListCommand(s streams) *cobra.Command {
 	f.StringSliceVar(&q.Kinds, "kind", nil, "only of these kinds (ECSApp)")
 	f.StringSliceVar(&q.SyncStates, "sync-state", nil, "only in these states (SYNCED, DEPLOYING, OUT_OF_SYNC, INVALID_CONFIG, UNKNOWN)")
 	f.StringSliceVar(&q.Displays, "last", nil, "only where the last deployment ended so (SUCCESS, ROLLED_BACK, FAILURE, …)")
+	f.StringSliceVar(&q.Healths, "health", nil, "only of this health (HEALTHY, PROGRESSING, UNHEALTHY, UNKNOWN)")
+	f.StringSliceVar(&q.Providers, "provider", nil, "only on these platform providers")
+	f.StringSliceVar(&q.AgentIds, "agent", nil, "only of these agents, by id")
+	f.BoolVar(&q.Favourites, "favourites", false, "only your favourites")
+	f.StringVar(&q.Sort, "sort", "", "by name, last_deployment, attention, health, sync_state, display or kind; -x reverses")
 	f.IntVar(&limit, "limit", 0, "at most so many (0: all)")
 	return cmd
 }

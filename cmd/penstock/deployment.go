@@ -108,6 +108,10 @@ func newDeploymentListCommand(s streams) *cobra.Command {
 	f.StringSliceVar(&q.Kinds, "kind", nil, "only of these kinds (ECSApp)")
 	f.StringVarP(&q.Query, "query", "q", "", "only with this in the application's name")
 	f.VarP(labels, "labels", "l", "only with these labels")
+	f.BoolVar(&q.Mine, "mine", false, "only those you committed, started, or are awaited to approve")
+	f.StringSliceVar(&q.Triggers, "trigger", nil, "only of these causes (ON_COMMIT, ON_COMMAND, …)")
+	f.StringSliceVar(&q.Providers, "provider", nil, "only on these platform providers")
+	f.StringVar(&q.Sort, "sort", "", "newest or oldest first")
 	f.IntVar(&limit, "limit", 30, "at most so many (0: all)")
 	return cmd
 }

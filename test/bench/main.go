@@ -35,7 +35,10 @@ type settings struct {
 	runs    int           // pushes
 	starts  int           // of the two processes
 	idle    time.Duration // how long nothing happens
-	only    string
+
+	only              string // part
+	apps, deployments int    // of the seeded database
+	streams           int    // open pages
 }
 
 func main() {
@@ -51,7 +54,10 @@ func main() {
 	flag.IntVar(&s.runs, "runs", 20, "pushes to measure")
 	flag.IntVar(&s.starts, "starts", 5, "starts to measure")
 	flag.DurationVar(&s.idle, "idle", 30*time.Second, "how long to watch the idle processes")
-	flag.StringVar(&s.only, "only", "", "monorepo: measure polling for 2,000 applications alone")
+	flag.StringVar(&s.only, "only", "", "one part alone. own: pushes and idling; monorepo: polling for 2,000 applications; lists: a seeded database")
+	flag.IntVar(&s.apps, "apps", 1000, "applications of the seeded database; the promise is for 10000")
+	flag.IntVar(&s.deployments, "deployments", 10_000, "deployments of the seeded database; the promise is for 100000")
+	flag.IntVar(&s.streams, "streams", 20, "open pages that a change must reach")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -65,45 +71,65 @@ func main() {
 	}
 }
 
+// run measures what was asked for, the cheapest to set up first.
 func run(ctx context.Context, s settings) (missed int, err error) {
 	if s.runs < 1 || s.starts < 1 {
 		return 0, fmt.Errorf("-runs and -starts are at least 1")
 	}
+	parts := []struct {
+		name    string
+		measure func(context.Context, settings, string) ([]figure, error)
+	}{{"own", measureOwn}, {"monorepo", measureMonorepo}, {"lists", measureLists}}
 	dir, err := os.MkdirTemp("", "penstock-bench-")
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	mono, err := measureMonorepo(ctx, s, filepath.Join(dir, "mono"))
-	if err != nil {
-		return 0, fmt.Errorf("monorepo: %w", err)
+	var figures []figure
+	for _, part := range parts {
+		if s.only != "" && s.only != part.name {
+			continue
+		}
+		some, err := part.measure(ctx, s, filepath.Join(dir, part.name))
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", part.name, err)
+		}
+		figures = append(figures, some...)
 	}
-	if s.only == "monorepo" {
-		return tell(mono)
+	if len(figures) == 0 {
+		return 0, fmt.Errorf("-only is own, monorepo or lists")
+	}
+	return tell(figures)
+}
+
+// measureOwn measures a deployment's path and the cost of one that does nothing.
+func measureOwn(ctx context.Context, s settings, dir string) ([]figure, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
 	w, err := newWorld(ctx, s, dir)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer w.close()
 	ready, err := w.measureStarts(ctx, s.starts)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	figures := []figure{median("ready_seconds", "s", 0.5, ready)}
 	pushes, err := w.measurePushes(ctx, s.runs)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	figures = append(figures,
-		median("push_to_first_write_seconds_p50", "s", 1.5, pushes.total), median("own_seconds_p50", "s", 0.3, pushes.own),
-		median("between_stages_seconds_p50", "s", 0.1, pushes.between))
 	idle, err := w.measureIdle(ctx, s.idle)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	figures = append(figures, figure{Name: "idle_cpu_percent", Value: idle.cpu, Unit: "%", target: 1}, figure{Name: "idle_rss_mb", Value: idle.rss, Unit: "MB", target: 120})
-	return tell(append(figures, mono...))
+	return []figure{
+		median("ready_seconds", "s", 0.5, ready),
+		median("push_to_first_write_seconds_p50", "s", 1.5, pushes.total), median("own_seconds_p50", "s", 0.3, pushes.own),
+		median("between_stages_seconds_p50", "s", 0.1, pushes.between),
+		{Name: "idle_cpu_percent", Value: idle.cpu, Unit: "%", target: 1}, {Name: "idle_rss_mb", Value: idle.rss, Unit: "MB", target: 120},
+	}, nil
 }
 
 // median is the lower middle of the values.
