@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,95 +9,12 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
 	"github.com/penstock-cd/penstock/internal/gen/penstock/v1/penstockv1connect"
 	"github.com/penstock-cd/penstock/internal/policy"
 )
-
-// procedures lists every procedure of every service of the wire.
-func procedures() []string {
-	var out []string
-	for _, f := range []protoreflect.FileDescriptor{
-		penstockv1.File_penstock_v1_agent_proto, penstockv1.File_penstock_v1_application_proto,
-		penstockv1.File_penstock_v1_deployment_proto, penstockv1.File_penstock_v1_project_proto,
-	} {
-		for i := range f.Services().Len() {
-			s := f.Services().Get(i)
-			for j := range s.Methods().Len() {
-				out = append(out, "/"+string(s.FullName())+"/"+string(s.Methods().Get(j).Name()))
-			}
-		}
-	}
-	return out
-}
-
-func TestEveryProcedureHasARight(t *testing.T) {
-	known := map[string]bool{}
-	for _, p := range procedures() {
-		known[p] = true
-		if _, ok := needs(p); ok == (p == publicProcedure) {
-			t.Errorf("%s: has a right is %v; every procedure needs one, only %s none", p, ok, publicProcedure)
-		}
-	}
-	if len(known) < 40 {
-		t.Errorf("only %d procedures were found: the test looks at the wrong files", len(known))
-	}
-	for p := range rights {
-		if !known[p] {
-			t.Errorf("the table of rights names %s, which no service has", p)
-		}
-	}
-}
-
-func TestRolesReachWhatTheirRightsSay(t *testing.T) {
-	allowed := map[policy.Role]map[string]bool{
-		policy.RoleViewer: {}, policy.RoleOperator: {}, policy.RoleAdmin: {}, policy.RoleAgent: {},
-	}
-	edits := map[string]bool{"SyncApplication": true, "CancelDeployment": true, "ApproveStage": true, "RejectStage": true, "SkipStage": true, "RetryDeployment": true}
-	for _, p := range procedures() {
-		name := p[strings.LastIndexByte(p, '/')+1:]
-		link := strings.Contains(p, ".AgentService/")
-		reads := strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Read") || name == "WhoAmI" || name == "Watch" || name == "Logout"
-		allowed[policy.RoleViewer][p] = !link && reads
-		allowed[policy.RoleOperator][p] = !link && (reads || edits[name])
-		allowed[policy.RoleAdmin][p] = !link
-		allowed[policy.RoleAgent][p] = link
-	}
-	onRig(t, nil, func(r *rig) {
-		_, key := r.agent("a")
-		tokens := map[policy.Role]string{policy.RoleAgent: key}
-		for _, role := range []policy.Role{policy.RoleViewer, policy.RoleOperator, policy.RoleAdmin} {
-			tokens[role] = r.credential(string(role), role)
-		}
-		for role, token := range tokens {
-			for _, p := range procedures() {
-				if p == publicProcedure {
-					continue
-				}
-				_, err := r.srv.admitCall(r.Context(), p, http.Header{"Authorization": {"Bearer " + token}})
-				if got := err == nil; got != allowed[role][p] {
-					r.Errorf("%s may call %s: %v (%v), want %v", role, p, got, err, allowed[role][p])
-				}
-				if err != nil && deploy.CodeOf(err) != deploy.CodeDenied {
-					r.Errorf("%s calling %s: %v, want a denial", role, p, err)
-				}
-			}
-		}
-		_, err := r.srv.admitCall(r.Context(), "/penstock.v1.ProjectService/Unknown", http.Header{"Authorization": {"Bearer " + tokens[policy.RoleAdmin]}})
-		if deploy.CodeOf(err) != deploy.CodeDenied {
-			r.Errorf("a procedure without a right: %v", err)
-		}
-		viewer := penstockv1connect.NewApplicationServiceClient(r.client(), "http://server", as(tokens[policy.RoleViewer]))
-		_, err = viewer.SyncApplication(r.Context(), connect.NewRequest(&penstockv1.SyncApplicationRequest{ApplicationId: "x"}))
-		wantCode(r, "sync as viewer", err, deploy.CodeDenied, string(policy.ApplicationSync))
-		none := penstockv1connect.NewApplicationServiceClient(r.client(), "http://server")
-		_, err = none.ListApplications(r.Context(), connect.NewRequest(&penstockv1.ListApplicationsRequest{}))
-		wantCode(r, "no credential", err, deploy.CodeUnauthorized, "")
-	})
-}
 
 func login(r *rig, user, pass string) (*connect.Response[penstockv1.LoginResponse], error) {
 	return r.project.Login(r.Context(), connect.NewRequest(&penstockv1.LoginRequest{Username: user, Password: pass}))
@@ -146,19 +64,51 @@ func TestLoginIsSlowForThoseWhoGuess(t *testing.T) {
 		if codes[deploy.CodeUnauthorized] != 5 || codes[deploy.CodeExhausted] != 15 {
 			r.Errorf("20 guesses at once: %v, want 5 tried", codes)
 		}
-		for i := range 20 { // names do not help: all strangers share one limit
-			_, err := login(r, "admin"+strings.Repeat("x", i+1), "guess")
-			codes[deploy.Code(detail(err).Code)]++
-		}
-		if codes[deploy.CodeUnauthorized] != 10 {
-			r.Errorf("20 guesses with other names: %v, want 5 more tried", codes)
-		}
+		_, err := login(r, "somebody", "guess") // another name does not help
+		wantCode(r, "another name from the same place", err, deploy.CodeExhausted, "")
 		time.Sleep(13 * time.Second)
-		_, err := login(r, "admin", "guess")
+		_, err = login(r, "admin", "guess")
 		wantCode(r, "a while later", err, deploy.CodeUnauthorized, "")
 		_, err = login(r, "admin", strings.Repeat("x", 2000))
 		wantCode(r, "a very long password", err, deploy.CodeInvalid, "")
 	})
+}
+
+// TestManyPlacesGuessSlowlyToo guesses from many addresses, and from one that
+// must not lock the others out.
+func TestManyPlacesGuessSlowlyToo(t *testing.T) {
+	now := time.Now()
+	from := func(g *loginGuard, user string, places, each int) (n int) {
+		for i := range places {
+			for range each {
+				if g.allow(user, fmt.Sprintf("192.0.2.%d:%d", i, 1000+n), now) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if n := from(newLoginGuard("admin"), "admin", 100, 5); n != 20 {
+		t.Errorf("%d guesses of one name from 100 places, want 20", n)
+	}
+	g := newLoginGuard("admin")
+	if n := from(g, "nobody", 100, 5); n != 20 {
+		t.Errorf("%d guesses of unknown names, want 20", n)
+	}
+	g = newLoginGuard("admin")
+	if n := from(g, "admin", 1, 1000); n != 5 {
+		t.Errorf("%d guesses from one place, want 5", n)
+	}
+	if !g.allow("admin", "198.51.100.7:1", now) {
+		t.Error("one place has locked the owner of the name out")
+	}
+	l := newLimits(1, 1)
+	for i := range maxLimits + 100 {
+		l.allow(fmt.Sprint(i), now)
+	}
+	if len(l.of) > maxLimits+1 {
+		t.Errorf("%d places are remembered", len(l.of))
+	}
 }
 
 func TestNoPasswordNoLogin(t *testing.T) {
@@ -331,7 +281,7 @@ func TestAPIKeysExpire(t *testing.T) {
 }
 
 func TestCallsAreLimited(t *testing.T) {
-	l := newLimits()
+	l := newLimits(callsPerSecond, callsAtOnce)
 	now := time.Now()
 	n := 0
 	for range callsAtOnce + 100 {

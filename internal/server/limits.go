@@ -16,8 +16,16 @@ const (
 	limitIdle = time.Hour
 )
 
-// limits bounds what one credential may ask of the server.
+// maxLimits is how many callers are told apart; those beyond share one budget,
+// so that nobody fills the memory with made-up ones.
+const maxLimits = 10_000
+
+// limits bounds what one caller may ask of the server: a credential, or the
+// address of somebody who has none.
 type limits struct {
+	every rate.Limit
+	burst int
+
 	mu sync.Mutex
 	of map[string]*limit
 }
@@ -27,22 +35,27 @@ type limit struct {
 	seen time.Time
 }
 
-func newLimits() *limits { return &limits{of: map[string]*limit{}} }
+func newLimits(every rate.Limit, burst int) *limits {
+	return &limits{every: every, burst: burst, of: map[string]*limit{}}
+}
 
-// allow takes one call of a credential out of its budget.
+// allow takes one call out of the budget of a caller.
 func (l *limits) allow(id string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.of[id] == nil && len(l.of) >= maxLimits {
+		id = ""
+	}
 	x := l.of[id]
 	if x == nil {
-		x = &limit{Limiter: rate.NewLimiter(callsPerSecond, callsAtOnce)}
+		x = &limit{Limiter: rate.NewLimiter(l.every, l.burst)}
 		l.of[id] = x
 	}
 	x.seen = now
 	return x.AllowN(now, 1)
 }
 
-// sweep forgets credentials that were silent.
+// sweep forgets callers that were silent.
 func (l *limits) sweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

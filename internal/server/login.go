@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -63,24 +64,36 @@ func CheckPassword(hash, password string) bool {
 	return subtle.ConstantTimeCompare(got, want) == 1
 }
 
-// loginGuard limits attempts: guessing is slow, whatever names are tried, and
-// one attempt at a time is hashed, so that nobody fills the memory.
+// loginGuard limits attempts by address and by user name: guessing is slow from
+// one place and from many. The address comes first, so that one place cannot
+// use up what a name has and lock its owner out. Names that nobody has share
+// one budget. One attempt at a time is hashed, so that nobody fills the memory.
 type loginGuard struct {
 	user          string
 	known, others *rate.Limiter
+	from          *limits
 	one           chan struct{}
 }
 
 func newLoginGuard(user string) *loginGuard {
-	limiter := func() *rate.Limiter { return rate.NewLimiter(rate.Every(12*time.Second), 5) }
-	return &loginGuard{user: user, known: limiter(), others: limiter(), one: make(chan struct{}, 1)}
+	name := func() *rate.Limiter { return rate.NewLimiter(rate.Every(3*time.Second), 20) }
+	return &loginGuard{user: user, known: name(), others: name(), from: newLimits(rate.Every(12*time.Second), 5), one: make(chan struct{}, 1)}
 }
 
-func (g *loginGuard) allow(user string) bool {
-	if user == g.user {
-		return g.known.Allow()
+// allow takes one attempt out of the budgets. The address is that of the
+// connection; what a client claims in a header does not count.
+func (g *loginGuard) allow(user, address string, now time.Time) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
 	}
-	return g.others.Allow()
+	if !g.from.allow(host, now) {
+		return false
+	}
+	if user == g.user {
+		return g.known.AllowN(now, 1)
+	}
+	return g.others.AllowN(now, 1)
 }
 
 func (g *loginGuard) check(ctx context.Context, hash, password string) (bool, error) {
@@ -102,7 +115,7 @@ func (s *Server) Login(ctx context.Context, req *connect.Request[penstockv1.Logi
 	if len(m.Password) > 1024 || len(m.Username) > 200 {
 		return nil, deploy.Errorf(deploy.CodeInvalid, "the user name or the password is too long")
 	}
-	if !s.logins.allow(m.Username) {
+	if !s.logins.allow(m.Username, req.Peer().Addr, s.now()) {
 		return nil, deploy.Errorf(deploy.CodeExhausted, "too many attempts: wait a minute")
 	}
 	right, err := s.logins.check(ctx, s.opt.Admin.PasswordHash, m.Password)

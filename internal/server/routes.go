@@ -51,7 +51,7 @@ func (s *Server) routes() http.Handler {
 		penstockv1connect.ApplicationServiceName, penstockv1connect.DeploymentServiceName, penstockv1connect.ProjectServiceName,
 		penstockv1connect.WatchServiceName, penstockv1connect.AgentServiceName,
 	} {
-		mux.Handle("/"+svc+"/", csrf.Handler(api))
+		mux.Handle("/"+svc+"/", plainAnswers(csrf.Handler(api)))
 	}
 	mux.HandleFunc("POST /webhooks/github/{project}", s.githubWebhook)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
@@ -61,6 +61,18 @@ func (s *Server) routes() http.Handler {
 		mux.Handle("/", page404(s.opt.Web))
 	}
 	return withScheme(mux)
+}
+
+// plainAnswers keeps browsers from making anything of an answer but data, and
+// from keeping it.
+func plainAnswers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // recovered answers for a call that panicked: the others go on.

@@ -111,7 +111,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Project.ID == "" {
 		opt.Project = ProjectConfig{ID: "default", Name: "default"}
 	}
-	s := &Server{opt: opt, log: opt.Logger, hub: newHub(), logins: newLoginGuard(opt.Admin.Username), limits: newLimits(), nudge: make(chan struct{}, 1)}
+	s := &Server{opt: opt, log: opt.Logger, hub: newHub(), logins: newLoginGuard(opt.Admin.Username), limits: newLimits(callsPerSecond, callsAtOnce), nudge: make(chan struct{}, 1)}
 	s.metrics = newMetrics(opt.Registry)
 	if err := s.ensureProject(ctx); err != nil {
 		return nil, fmt.Errorf("prepare project: %w", err)

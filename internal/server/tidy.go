@@ -42,6 +42,7 @@ func (t *tidier) now(ctx context.Context) {
 	}
 	t.next = t.s.now().Add(tidyEvery)
 	t.s.limits.sweep(t.s.now())
+	t.s.logins.from.sweep(t.s.now())
 	err := t.s.eachProject(ctx, func(project string) error {
 		if err := t.requests(ctx, project); err != nil {
 			return err

@@ -21,8 +21,9 @@ const (
 	// read everything again.
 	watchGap = 5000
 	// watchBeat is how often a quiet stream says that it stands, where it is,
-	// and checks that its reader may still read.
-	watchBeat = 30 * time.Second
+	// and checks that its reader may still read. A page that hears nothing for
+	// two beats says so, which is to be within 10 s of a cut.
+	watchBeat = 4 * time.Second
 )
 
 // Watch implements WatchService: it tells what changed since a cursor. The
