@@ -9,8 +9,10 @@ import { makeTransport } from "#transport";
 import { makeQueryClient } from "./api/query-client";
 import { readLocale, setLocale } from "./i18n";
 import { makeRouter } from "./router";
+import { readTheme, setTheme } from "./theme";
 import "./styles.css";
 
+setTheme(readTheme());
 const [transport] = await Promise.all([makeTransport(), setLocale(readLocale())]);
 const queryClient = makeQueryClient(() => signIn());
 const router = makeRouter({ queryClient, transport });
