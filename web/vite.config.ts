@@ -26,5 +26,5 @@ export default defineConfig(({ mode }) => ({
   },
   server: { host: "127.0.0.1", proxy: { "^/penstock\\.v1\\.": { target: api } } },
   build: { target: "es2022", assetsInlineLimit: 0, reportCompressedSize: false },
-  test: { environment: "jsdom", setupFiles: ["./mock/setup.ts"], testTimeout: 30_000, include: ["src/**/*.test.{ts,tsx}", "mock/**/*.test.ts"] },
+  test: { environment: "jsdom", setupFiles: ["./mock/setup.ts"], testTimeout: 30_000, include: ["src/**/*.test.{ts,tsx}", "mock/**/*.test.ts"], css: { include: [/styles\.css/] } },
 }));

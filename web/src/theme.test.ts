@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import css from "./styles.css?raw";
 import { chooseTheme } from "./theme";
 
-const css = readFileSync("src/styles.css", "utf8");
 const tokens = new Map([...css.matchAll(/--c-([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)/g)].map((m) => [m[1], [m[2] ?? "", m[3] ?? ""]] as const));
 
 function luminance(hex: string): number {
