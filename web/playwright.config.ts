@@ -1,0 +1,25 @@
+import { defineConfig } from "@playwright/test";
+import { chromium } from "./e2e/kit/chromium.ts";
+
+/** The pages in a real browser: Debian's Chromium, over a real `penstock demo` for each file of tests. */
+export default defineConfig({
+  testDir: "e2e",
+  globalSetup: "./e2e/kit/needs.ts",
+  outputDir: "test-results",
+  forbidOnly: true,
+  retries: 0,
+  workers: 2,
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
+  reporter: [["list"]],
+  use: {
+    browserName: "chromium",
+    locale: "en-US",
+    timezoneId: "UTC",
+    viewport: { width: 1280, height: 860 },
+    trace: "retain-on-failure",
+    screenshot: "only-on-failure",
+    // Root needs --no-sandbox; the pages are our own and local.
+    launchOptions: { executablePath: chromium(), args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"] },
+  },
+});
