@@ -77,8 +77,11 @@ func plainAnswers(next http.Handler) http.Handler {
 
 // recovered answers for a call that panicked: the others go on.
 func (s *Server) recovered(_ context.Context, spec connect.Spec, _ http.Header, cause any) error {
-	s.log.Error("panic", "procedure", spec.Procedure, "cause", cause, "stack", string(debug.Stack()))
-	return connect.NewError(connect.CodeInternal, errors.New("the server failed; its log says why"))
+	id := newRequestID()
+	s.log.Error("panic", "procedure", spec.Procedure, "request", id, "cause", cause, "stack", string(debug.Stack()))
+	err := connect.NewError(connect.CodeInternal, errors.New("the server failed; its log says why"))
+	err.Meta().Set(requestHeader, id)
+	return err
 }
 
 func withScheme(next http.Handler) http.Handler {

@@ -16,6 +16,7 @@ test.beforeAll(async () => {
     { name: "deployments", path: "/deployments" },
     { name: "deployment", path: `/deployments/${d.id}` },
     { name: "agents", path: "/agents" },
+    { name: "keys", path: "/keys" },
     { name: "missing", path: "/no/such/page" },
   ];
 });
