@@ -4,6 +4,8 @@ import { chromium } from "./e2e/kit/chromium.ts";
 /** The pages in a real browser: Debian's Chromium, over a real `penstock demo` for each file of tests. */
 export default defineConfig({
   testDir: "e2e",
+  // These need a database that test/bench has filled.
+  testIgnore: process.env["PENSTOCK_SEEDED"] ? [] : "scale.spec.ts",
   globalSetup: "./e2e/kit/needs.ts",
   outputDir: "test-results",
   forbidOnly: true,

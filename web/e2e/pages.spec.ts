@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Page, Route } from "@playwright/test";
 import { runs } from "./kit/api.ts";
@@ -50,9 +51,17 @@ for (const colorScheme of ["light", "dark"] as const) {
         await open(page, r.path);
         await accessible(page, `${r.name}, ${colorScheme}, ${lang}`);
       }
-      await page.locator("body").press("?");
-      await expect(page.getByRole("dialog")).toBeVisible();
-      await accessible(page, `keys, ${colorScheme}, ${lang}`);
+      await open(page, "/applications");
+      for (const [what, press] of [
+        ["help", "?"],
+        ["switcher", "Control+k"],
+      ] as const) {
+        await page.keyboard.press(press);
+        await expect(page.getByRole("dialog")).toBeVisible();
+        await accessible(page, `${what}, ${colorScheme}, ${lang}`);
+        await page.keyboard.press("Escape");
+        await expect(page.getByRole("dialog")).toBeHidden();
+      }
     });
   }
 }
@@ -121,8 +130,65 @@ test("a failing server is told of with a request id, and tried again on request"
   }
 });
 
-test("pictures of the main pages", async ({ page }) => {
-  test.skip(!process.env["PENSTOCK_PICTURES"], "only with PENSTOCK_PICTURES=1: the pictures of docs/img are written anew");
+test("the first page needs little JavaScript", async ({ page }) => {
+  const scripts: Promise<Buffer>[] = [];
+  page.on("response", (r) => {
+    if (r.request().resourceType() === "script") scripts.push(r.body());
+  });
+  await signIn(page, demo());
+  await settled(page);
+  const sizes = (await Promise.all(scripts)).map((s) => gzipSync(s, { level: 9 }).length);
+  const total = sizes.reduce((a, b) => a + b, 0);
+  expect(sizes.length).toBeGreaterThan(0);
+  expect(total).toBeLessThan(250_000);
+});
+
+test("anything is found from anywhere, by keyboard", async ({ page }) => {
+  await signIn(page, demo(), "/agents");
+  await expect(page.getByRole("heading", { level: 1, name: "Agents" })).toBeVisible();
+  await page.keyboard.press("Control+k");
+  const field = page.getByRole("combobox", { name: /Application, deployment/ });
+  await expect(field).toBeFocused();
+  await page.keyboard.type("sho");
+  const option = page.getByRole("option", { selected: true });
+  await expect(option).toContainText("shop");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/(applications|deployments)\//);
+  // A letter in a field is a letter: the keys that open things do nothing there.
+  await page.goto(`${demo().url}/applications`);
+  await page.keyboard.press("/");
+  await page.keyboard.type("g d?");
+  await expect(page.getByRole("searchbox")).toHaveValue("g d?");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  await expect(page).toHaveURL(/\/applications/);
+});
+
+test("filters, favourites and views are kept, in the URL or by the server", async ({ page, context }) => {
+  await signIn(page, demo());
+  await page.getByRole("button", { name: "Make shop a favourite" }).click();
+  await page.getByRole("button", { name: "Health", exact: true }).first().click();
+  const choice = page.getByRole("checkbox").first();
+  await choice.check();
+  await expect(page).toHaveURL(/[?&]health=/);
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Views" }).click();
+  await page.getByRole("textbox", { name: "Name of the view" }).fill("my team");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("link", { name: "my team" })).toBeVisible();
+  const url = page.url();
+  // Another tab with the same address shows the same.
+  const other = await context.newPage();
+  await other.goto(url);
+  await expect(other.getByRole("rowgroup", { name: "Favourites" }).getByRole("link", { name: "shop", exact: true })).toBeVisible();
+  await other.goto(`${demo().url}/applications`);
+  await other.getByRole("button", { name: "Views" }).click();
+  await other.getByRole("link", { name: "my team" }).click();
+  await expect(other).toHaveURL(url);
+});
+
+// Pictures are made anew on request only, so that a run of the tests changes no file.
+if (process.env["PENSTOCK_PICTURES"])
+  test("pictures of the main pages", async ({ page }) => {
   await page.emulateMedia({ reducedMotion: "reduce" });
   await signIn(page, demo());
   for (const r of routes.slice(0, 5)) {

@@ -19,7 +19,7 @@ export function Missing() {
       <h1 className="sr-only">Penstock</h1>
       <Empty>
         <Trans>There is no page at this address.</Trans>{" "}
-        <Link to="/applications" className="link">
+        <Link to="/applications" className="link underline">
           <Trans>Applications</Trans>
         </Link>
       </Empty>
