@@ -135,6 +135,8 @@ func (l *monoLink) Renew(context.Context, string) (time.Duration, string, error)
 }
 func (l *monoLink) Leave(context.Context, string) error { return nil }
 
+func (l *monoLink) AnswerQuestion(context.Context, string, client.QuestionAnswer) error { return nil }
+
 func (l *monoLink) Wait(ctx context.Context, _ string, f func(client.Wakeup)) error {
 	for {
 		select {
@@ -188,7 +190,7 @@ func (l *monoLink) GetBlob(context.Context, string, string) ([]byte, error) {
 	return nil, errNoDeployments
 }
 
-func (l *monoLink) ReportLive(context.Context, string, string, deploy.LiveState) error {
+func (l *monoLink) ReportLive(context.Context, string, string, client.Observation) error {
 	return errNoDeployments
 }
 

@@ -1,17 +1,19 @@
 import { clone, create } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, type HandlerContext, type Transport, createRouterTransport } from "@connectrpc/connect";
-import { ApplicationSchema, ApplicationService, LiveStateSchema } from "../src/gen/penstock/v1/application_pb.ts";
+import { ApplicationSchema, ApplicationService, type ListApplicationsRequest, LiveStateSchema } from "../src/gen/penstock/v1/application_pb.ts";
 import { CommandSchema, DecisionService } from "../src/gen/penstock/v1/decision_pb.ts";
-import { DeploymentSchema, DeploymentService, LedgerObjectSchema } from "../src/gen/penstock/v1/deployment_pb.ts";
+import { DeploymentSchema, DeploymentService, LedgerObjectSchema, type ListDeploymentsRequest } from "../src/gen/penstock/v1/deployment_pb.ts";
 import { AgentSchema, ProjectSchema, ProjectService, WatchService } from "../src/gen/penstock/v1/project_pb.ts";
+import { applicationFacets, deploymentFacets, listed, listedDeployments, page } from "./lists.ts";
+import { personHandlers } from "./person.ts";
 import { canaryStages } from "./seed.ts";
 import { type World, refuse } from "./world.ts";
 
 const rights = {
-  viewer: ["agent:read", "application:read", "deployment:read", "project:read"],
+  viewer: ["agent:read", "application:read", "deployment:read", "preference:write", "project:read"],
   operator: ["application:sync", "deployment:approve", "deployment:cancel", "deployment:retry", "deployment:skip"],
-  admin: ["agent:write", "application:write", "key:write", "project:write"],
+  admin: ["agent:write", "application:write", "key:read", "key:write", "project:write"],
 };
 
 /** Rights of a role as the server gives them. */
@@ -19,6 +21,9 @@ export function rightsOf(role: string): string[] {
   const all = [...rights.viewer, ...(role === "viewer" ? [] : rights.operator), ...(role === "admin" ? rights.admin : [])];
   return all.toSorted((a, b) => a.localeCompare(b));
 }
+
+/** Milliseconds after which a silent stream says that it is there. */
+const beat = 5000;
 
 /** The page's API over a world in memory: the same contract, no network. */
 export function mockTransport(world: World): Transport {
@@ -30,7 +35,7 @@ export function mockTransport(world: World): Transport {
     if (!rightsOf(world.role).includes(right)) throw refuse(Code.PermissionDenied, `the role ${world.role} lacks the right ${right}`, right);
   };
   return createRouterTransport((router) => {
-    router.service(ProjectService, projectHandlers(world, guard, may));
+    router.service(ProjectService, { ...projectHandlers(world, guard, may), ...personHandlers(world, guard, may) });
     router.service(ApplicationService, applicationHandlers(world, guard, may));
     router.service(DeploymentService, deploymentHandlers(world, guard, may));
     router.service(DecisionService, decisionHandlers(world, guard));
@@ -43,7 +48,7 @@ export function mockTransport(world: World): Transport {
           const changes = world.since(cursor);
           cursor = world.cursor;
           if (changes.length > 0) yield { cursor, changes };
-          else await world.next(ctx.signal);
+          else if (!(await world.next(ctx.signal, beat))) yield { cursor };
         }
       },
     });
@@ -113,18 +118,12 @@ function projectHandlers(world: World, guard: Guard, may: May) {
 function applicationHandlers(world: World, guard: Guard, may: May) {
   const copy = (idOrName: string) => clone(ApplicationSchema, world.application(idOrName));
   return {
-    listApplications(req: { query: string; kinds: string[]; syncStates: string[]; displays: string[]; labels: Record<string, string>; page?: { pageSize: number; pageToken: string } }) {
+    listApplications(req: ListApplicationsRequest) {
       guard();
-      const wants = (list: string[], v: string) => list.length === 0 || list.includes(v);
-      const all = world.data.applications
-        .filter((a) => a.name.toLowerCase().includes(req.query.toLowerCase()))
-        .filter((a) => wants(req.kinds, a.kind) && wants(req.syncStates, a.syncState) && wants(req.displays, a.lastDeploymentDisplay))
-        .filter((a) => Object.entries(req.labels).every(([k, v]) => a.labels[k] === v))
-        .toSorted((a, b) => a.name.localeCompare(b.name));
-      const from = Number(req.page?.pageToken || 0);
-      const size = Math.min(req.page?.pageSize || 50, 15);
-      const next = from + size < all.length ? String(from + size) : "";
-      return { applications: all.slice(from, from + size).map((a) => clone(ApplicationSchema, a)), page: { nextPageToken: next }, total: all.length, cursor: world.cursor };
+      const all = listed(world, req);
+      const { rows, next } = page(all, req.page);
+      const facets = req.facets ? applicationFacets(world, req) : [];
+      return { applications: rows.map((a) => clone(ApplicationSchema, a)), page: { nextPageToken: next }, total: all.length, cursor: world.cursor, facets };
     },
     getApplication(req: { application: string }) {
       guard();
@@ -195,14 +194,12 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
     return { d, s };
   };
   return {
-    listDeployments(req: { applicationId: string; statuses: string[]; query: string; kinds: string[] }) {
+    listDeployments(req: ListDeploymentsRequest) {
       guard();
-      const wants = (list: string[], ...v: string[]) => list.length === 0 || v.some((x) => list.includes(x));
-      const all = world.data.deployments
-        .filter((d) => !req.applicationId || d.applicationId === req.applicationId)
-        .filter((d) => wants(req.statuses, d.status, d.display) && wants(req.kinds, d.kind) && d.applicationName.includes(req.query.toLowerCase()))
-        .toSorted((a, b) => Number((b.triggeredAt?.seconds ?? 0n) - (a.triggeredAt?.seconds ?? 0n)));
-      return { deployments: all.map((d) => clone(DeploymentSchema, d)), page: {}, cursor: world.cursor };
+      const all = listedDeployments(world, req);
+      const { rows, next } = page(all, req.page);
+      const facets = req.facets ? deploymentFacets(world, req) : [];
+      return { deployments: rows.map((d) => clone(DeploymentSchema, d)), page: { nextPageToken: next }, total: all.length, cursor: world.cursor, facets };
     },
     getDeployment(req: { deploymentId: string }) {
       guard();

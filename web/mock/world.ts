@@ -22,6 +22,9 @@ export class World {
   /** Answers of agents wait for this. */
   answering: Promise<void> = Promise.resolve();
   role = "admin";
+  favourites: string[] = [];
+  views: { name: string; path: string }[] = [];
+  keys: { id: string; name: string; role: string; createdAt: Event["at"]; expiresAt: Event["at"]; expired: boolean }[] = [];
   private readonly logs = new Map<string, Uint8Array>();
   private readonly listeners = new Set<(c: Change) => void>();
   private position = 0;
@@ -71,17 +74,21 @@ export class World {
     for (const l of this.listeners) l(change);
   }
 
-  /** Resolves with the next change, or when the signal is raised. */
-  next(signal: AbortSignal): Promise<void> {
+  /** Resolves with true at the next change, with false when the signal is raised or the time is up. */
+  next(signal: AbortSignal, within?: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const done = () => {
-        this.listeners.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
+      const end = (changed: boolean) => {
+        clearTimeout(limit);
+        this.listeners.delete(onChange);
+        signal.removeEventListener("abort", onEnd);
+        resolve(changed);
       };
-      this.listeners.add(done);
-      signal.addEventListener("abort", done);
-      if (signal.aborted) done();
+      const onChange = () => end(true);
+      const onEnd = () => end(false);
+      const limit = within === undefined ? undefined : setTimeout(onEnd, within);
+      this.listeners.add(onChange);
+      signal.addEventListener("abort", onEnd);
+      if (signal.aborted) onEnd();
     });
   }
 

@@ -12,7 +12,7 @@ import {
 } from "@tanstack/react-router";
 import { isUnauthenticated } from "./api/errors";
 import { ProjectService } from "./gen/penstock/v1/project_pb";
-import { applicationsSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
+import { applicationSearch, applicationsSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
 import { Missing, RouteFailure } from "./pages/route-failure";
 import { Shell } from "./pages/shell";
 import { Loading } from "./ui/bits";
@@ -63,6 +63,7 @@ const applications = createRoute({
 const application = createRoute({
   getParentRoute: () => app,
   path: "/applications/$id",
+  validateSearch: applicationSearch,
   component: lazyRouteComponent(() => import("./pages/application"), "ApplicationPage"),
 });
 
@@ -86,7 +87,13 @@ const agents = createRoute({
   component: lazyRouteComponent(() => import("./pages/agents"), "AgentsPage"),
 });
 
-const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, agents])]);
+const keys = createRoute({
+  getParentRoute: () => app,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("./pages/keys"), "KeysPage"),
+});
+
+const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, agents, keys])]);
 
 /** All pages and their addresses. */
 export function makeRouter(context: Context, history?: RouterHistory) {

@@ -19,6 +19,8 @@ export interface Told {
   title: MessageDescriptor;
   /** The server's sentence, which names object and remedy; empty when there is none worth showing. */
   detail: string;
+  /** By which the server's log knows the request; empty when no server answered. */
+  request: string;
 }
 
 const titles: Partial<Record<Code, MessageDescriptor>> = {
@@ -45,7 +47,7 @@ const refusals: Readonly<Record<string, MessageDescriptor>> = {
 export function tell(error: unknown): Told {
   const e = ConnectError.from(error);
   // fetch reports a server that does not answer as an unknown error with the browser's words.
-  if (e.code === Code.Unknown && e.cause instanceof TypeError) return { title: msg`The server cannot be reached`, detail: "" };
+  if (e.code === Code.Unknown && e.cause instanceof TypeError) return { title: msg`The server cannot be reached`, detail: "", request: "" };
   const refusal = e.findDetails(ErrorDetailSchema).map((d) => refusals[d.reason]).find((m) => m !== undefined);
-  return { title: refusal ?? titles[e.code] ?? msg`Something went wrong`, detail: e.rawMessage };
+  return { title: refusal ?? titles[e.code] ?? msg`Something went wrong`, detail: e.rawMessage, request: e.metadata.get("x-request-id") ?? "" };
 }

@@ -2,7 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
-import { ProjectService, WatchService } from "../gen/penstock/v1/project_pb";
+import { WatchService } from "../gen/penstock/v1/project_pb";
 import { isUnauthenticated } from "./errors";
 import { Invalidator } from "./invalidate";
 import { runWhileSeen } from "./visibility";
@@ -16,11 +16,9 @@ export function LiveProvider({ onUnauthenticated, children }: { onUnauthenticate
   const queries = useQueryClient();
   const [watch] = useState(() => {
     const watcher = createClient(WatchService, transport);
-    const project = createClient(ProjectService, transport);
     const invalidator = new Invalidator(queries);
     return new WatchClient({
       open: (cursor, signal) => watcher.watch({ cursor }, { signal }),
-      probe: (signal) => project.whoAmI({}, { signal }),
       isUnauthenticated,
       handlers: {
         onChanges: (changes) => invalidator.changes(changes),

@@ -24,22 +24,22 @@ export interface WatchOptions {
   open(cursor: string, signal: AbortSignal): AsyncIterable<Pick<WatchResponse, "cursor" | "changes" | "reset">>;
   handlers: WatchHandlers;
   isUnauthenticated(error: unknown): boolean;
-  /** Asks the server for a sign of life; the stream is silent when nothing changes, and so is a dead one. */
-  probe?(signal: AbortSignal): Promise<unknown>;
   now?: () => Date;
   sleep?: Sleep;
   random?: () => number;
-  /** Milliseconds without the stream before the reader is told. */
-  staleAfter?: number;
-  /** Milliseconds of silence before a probe, and for its answer. */
-  probeAfter?: number;
-  probeWithin?: number;
+  /** Milliseconds without a message before the stream is given up and the reader is told. */
+  silence?: number;
 }
+
+// The server says something every five seconds, if only that it is there: silence for longer is a loss, and the reader
+// knows of it within ten.
+const silence = 8_000;
 
 /** Keeps one stream of changes open: tries again with growing pauses and goes on behind the last cursor, so that nothing is missed. */
 export class WatchClient {
   readonly state = new Store<WatchState>({ connected: false, stale: false });
   private cursor = "";
+  private lastAt?: Date;
   private stopper?: AbortController;
   private staleTimer?: ReturnType<typeof setTimeout>;
 
@@ -74,12 +74,13 @@ export class WatchClient {
     const stream = new AbortController();
     const stop = () => stream.abort();
     outer.addEventListener("abort", stop);
-    const watchdog = this.watchdog(stream);
+    let limit = setTimeout(stop, this.silence());
     try {
       let up = false;
       for await (const m of this.o.open(this.cursor, stream.signal)) {
         if (outer.aborted) return true;
-        watchdog.heard();
+        clearTimeout(limit);
+        limit = setTimeout(stop, this.silence());
         onUp();
         this.take(m, !up);
         up = true;
@@ -90,7 +91,7 @@ export class WatchClient {
         return true;
       }
     } finally {
-      watchdog.end();
+      clearTimeout(limit);
       outer.removeEventListener("abort", stop);
     }
     return false;
@@ -100,49 +101,29 @@ export class WatchClient {
     // A stream from now on may begin behind what was read while it was being opened.
     const missed = m.reset || (first && this.cursor === "");
     this.cursor = m.cursor || this.cursor;
-    this.up();
+    this.heard();
     if (missed) this.o.handlers.onReset();
     else if (m.changes.length > 0) this.o.handlers.onChanges(m.changes);
   }
 
-  private up(): void {
+  private heard(): void {
+    this.lastAt = (this.o.now ?? (() => new Date()))();
     clearTimeout(this.staleTimer);
-    this.staleTimer = undefined;
-    this.state.set({ connected: true, stale: false, lastAt: this.now() });
+    this.staleTimer = setTimeout(() => this.stale(), this.silence());
+    if (!this.state.get().connected) this.state.set({ connected: true, stale: false, lastAt: this.lastAt });
   }
 
   private lost(): void {
     const s = this.state.get();
-    if (s.connected) this.state.set({ ...s, connected: false, lastAt: this.now() });
-    this.staleTimer ??= setTimeout(() => this.state.set({ ...this.state.get(), stale: true }), this.o.staleAfter ?? 10_000);
+    if (s.connected) this.state.set({ ...s, connected: false, lastAt: this.lastAt });
+    this.staleTimer ??= setTimeout(() => this.stale(), this.silence());
   }
 
-  /** Ends a stream that is silent and whose server does not answer a probe either. */
-  private watchdog(stream: AbortController): { heard(): void; end(): void } {
-    const { probe } = this.o;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const arm = () => {
-      clearTimeout(timer);
-      if (probe && !stream.signal.aborted) timer = setTimeout(() => void check(), this.o.probeAfter ?? 15_000);
-    };
-    const check = async () => {
-      if (!probe) return;
-      const limit = setTimeout(() => stream.abort(), this.o.probeWithin ?? 5_000);
-      try {
-        await probe(stream.signal);
-        if (this.state.get().connected) this.up();
-        arm();
-      } catch {
-        stream.abort();
-      } finally {
-        clearTimeout(limit);
-      }
-    };
-    arm();
-    return { heard: arm, end: () => clearTimeout(timer) };
+  private stale(): void {
+    this.state.set({ connected: false, stale: true, lastAt: this.lastAt });
   }
 
-  private now(): Date {
-    return (this.o.now ?? (() => new Date()))();
+  private silence(): number {
+    return this.o.silence ?? silence;
   }
 }

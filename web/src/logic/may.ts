@@ -2,7 +2,7 @@ import type { MessageDescriptor } from "@lingui/core";
 import { msg } from "@lingui/core/macro";
 import type { Application } from "../gen/penstock/v1/application_pb";
 import type { Deployment, Stage } from "../gen/penstock/v1/deployment_pb";
-import type { WhoAmIResponse } from "../gen/penstock/v1/project_pb";
+import type { Agent, WhoAmIResponse } from "../gen/penstock/v1/project_pb";
 import { terminal } from "./status";
 
 /** Whether something may be done now; if not, why, in words that the button carries. The server decides again. */
@@ -21,7 +21,9 @@ export type Right =
   | "deployment:cancel"
   | "deployment:skip"
   | "deployment:retry"
-  | "agent:write";
+  | "agent:write"
+  | "key:read"
+  | "key:write";
 
 /** Whether a person has a right. */
 export function has(who: Who, right: Right): Verdict {
@@ -111,6 +113,15 @@ export function mayRetry(who: Who, d: Deployment): Verdict {
 
 export function mayWriteAgents(who: Who): Verdict {
   return has(who, "agent:write");
+}
+
+/** An identity has two keys at most: the one in use and the one that takes its place. */
+export function mayRotate(agent: Pick<Agent, "keys">): Verdict {
+  return unless(agent.keys.length >= 2, msg`There are two keys already; remove the one that is not used any more`);
+}
+
+export function mayWriteKeys(who: Who): Verdict {
+  return has(who, "key:write");
 }
 
 /** A thing that cannot be had back asks for its name. */

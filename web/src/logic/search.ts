@@ -1,13 +1,23 @@
 import { terminal } from "./status";
 
-/** What the URL of the list of applications says. */
+export const applicationSorts = ["name", "attention", "sync_state", "health", "kind", "last_deployment"] as const;
+export type ApplicationSort = (typeof applicationSorts)[number] | `-${(typeof applicationSorts)[number]}`;
+
+/** What the URL of the list of applications says. Several choices of one filter stand behind each other with commas. */
 export interface ApplicationsSearch {
   q?: string;
   sync?: string;
+  health?: string;
   kind?: string;
   result?: string;
+  agent?: string;
+  provider?: string;
+  enabled?: "yes" | "no";
   /** Labels as name=value, separated by commas. */
   label?: string;
+  /** Only favourites. */
+  star?: "yes";
+  sort?: ApplicationSort;
   /** Token of the page that is shown; none for the first. */
   after?: string;
 }
@@ -16,7 +26,20 @@ export interface DeploymentsSearch {
   q?: string;
   status?: string;
   kind?: string;
+  trigger?: string;
+  agent?: string;
+  provider?: string;
+  label?: string;
+  /** Only where the reader is committer, started it, or is waited for. */
+  mine?: "yes";
+  sort?: "oldest";
   after?: string;
+}
+
+/** What the URL of an application says. */
+export interface ApplicationSearch {
+  /** The list that the reader came from, as its own query string: it leads to the next and the previous one. */
+  from?: string;
 }
 
 export interface DeploymentSearch {
@@ -48,19 +71,44 @@ function compact<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as T;
 }
 
+const one = <T extends string>(raw: Raw, key: string, words: readonly T[]): T | undefined => words.find((w) => w === raw[key]);
+
+const sorts: readonly ApplicationSort[] = applicationSorts.flatMap((s) => [s, `-${s}` as const]);
+
 export function applicationsSearch(raw: Raw): ApplicationsSearch {
   return compact({
     q: text(raw, "q"),
     sync: text(raw, "sync"),
+    health: text(raw, "health"),
     kind: text(raw, "kind"),
     result: text(raw, "result"),
+    agent: text(raw, "agent"),
+    provider: text(raw, "provider"),
+    enabled: one(raw, "enabled", ["yes", "no"]),
     label: text(raw, "label"),
+    star: one(raw, "star", ["yes"]),
+    sort: one(raw, "sort", sorts),
     after: text(raw, "after"),
   });
 }
 
 export function deploymentsSearch(raw: Raw): DeploymentsSearch {
-  return compact({ q: text(raw, "q"), status: text(raw, "status"), kind: text(raw, "kind"), after: text(raw, "after") });
+  return compact({
+    q: text(raw, "q"),
+    status: text(raw, "status"),
+    kind: text(raw, "kind"),
+    trigger: text(raw, "trigger"),
+    agent: text(raw, "agent"),
+    provider: text(raw, "provider"),
+    label: text(raw, "label"),
+    mine: one(raw, "mine", ["yes"]),
+    sort: one(raw, "sort", ["oldest"]),
+    after: text(raw, "after"),
+  });
+}
+
+export function applicationSearch(raw: Raw): ApplicationSearch {
+  return compact({ from: typeof raw["from"] === "string" ? raw["from"] : undefined });
 }
 
 export function deploymentSearch(raw: Raw): DeploymentSearch {

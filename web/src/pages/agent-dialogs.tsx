@@ -5,7 +5,8 @@ import { useState } from "react";
 import { useWho } from "../api/who";
 import { type Agent, ProjectService } from "../gen/penstock/v1/project_pb";
 import { requestId } from "../logic/kinds";
-import { type Who, mayWriteAgents } from "../logic/may";
+import { type Place, installCommands, places } from "../logic/install";
+import { type Who, mayRotate, mayWriteAgents } from "../logic/may";
 import { pipedFile } from "../logic/piped";
 import { Banner, Failure } from "../ui/bits";
 import { Button } from "../ui/button";
@@ -53,27 +54,37 @@ export function RegisterAgent({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** The key and the file it goes into; neither can be seen again. */
+/** The key, and what starts an agent with it; neither can be seen again. */
 function KeyOnce({ agentId, keyText, onClose }: { agentId: string; keyText: string; onClose: () => void }) {
   const { t } = useLingui();
-  const { projectId } = useWho();
+  const { projectId, serverVersion } = useWho();
+  const [place, setPlace] = useState<Place | "file">("vm");
   const file = pipedFile({ projectId, agentId, key: keyText, origin: window.location.origin });
+  const shown = place === "file" ? file : installCommands(place, file, serverVersion);
+  const names: Readonly<Record<Place | "file", string>> = { vm: t`On a VM`, ecs: t`On Amazon ECS`, kubernetes: t`On Kubernetes`, file: t`The file alone` };
   return (
     <Dialog title={t`The key of the agent`} onClose={onClose} wide>
       <Banner tone="warn" title={<Trans>The key is shown once. Keep it now, in a secret store.</Trans>} />
       <p className="mt-3 flex items-center gap-2">
-        <code className="bg-sunken rounded px-2 py-1 font-mono break-all">{keyText}</code>
+        <code className="bg-sunken rounded-sm px-2 py-1 font-mono break-all">{keyText}</code>
         <CopyButton text={keyText} label={t`Copy the key`} />
       </p>
-      <div className="mt-4 mb-1 flex items-center justify-between">
-        <h3 className="font-medium">
-          <Trans>The file of the agent: name your repositories and your platform, then run penstock agent --config-file piped.yaml</Trans>
-        </h3>
-        <CopyButton text={file} label={t`Copy the file`} />
+      <p className="mt-4">
+        <Trans>Paste this into a shell. Name your repositories and your platform in the file first; only you know them.</Trans>
+      </p>
+      <div className="mt-2 mb-1 flex flex-wrap items-center justify-between gap-2">
+        <div role="radiogroup" aria-label={t`Where the agent runs`} className="choices flex-wrap">
+          {([...places, "file"] as const).map((p) => (
+            <button key={p} type="button" role="radio" aria-checked={place === p} onClick={() => setPlace(p)} className="choice">
+              {names[p]}
+            </button>
+          ))}
+        </div>
+        <CopyButton text={shown} label={t`Copy all of it`} />
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reachable by keyboard */}
-      <pre tabIndex={0} className="bg-sunken border-line max-h-80 overflow-auto rounded border p-3 font-mono text-xs">
-        {file}
+      <pre tabIndex={0} className="bg-sunken border-line max-h-80 overflow-auto rounded-md border p-3 font-mono text-xs">
+        {shown}
       </pre>
       <DialogButtons>
         <Button kind="primary" onClick={onClose}>
@@ -116,6 +127,9 @@ function KeysDialog({ title, agent, onClose }: { title: string; agent: Agent; on
   if (add.data) return <KeyOnce agentId={agent.id} keyText={add.data.key} onClose={onClose} />;
   return (
     <Dialog title={title} onClose={onClose} wide>
+      <p className="text-muted mb-2">
+        <Trans>To change a key: make another one, start the processes with it, then remove the old one. Do it while no deployment of this agent runs: a plan is sealed with the key it was made with.</Trans>
+      </p>
       <ul className="divide-line divide-y">
         {agent.keys.map((k) => (
           <li key={k.id} className="flex flex-wrap items-center gap-x-4 gap-y-1 py-2">
@@ -152,7 +166,7 @@ function KeysDialog({ title, agent, onClose }: { title: string; agent: Agent; on
         <Button data-autofocus="" onClick={onClose}>
           <Trans>Close</Trans>
         </Button>
-        <Button kind="primary" busy={add.isPending} onClick={() => add.mutate({ requestId: requestId(), agentId: agent.id })}>
+        <Button kind="primary" verdict={mayRotate(agent)} busy={add.isPending} onClick={() => add.mutate({ requestId: requestId(), agentId: agent.id })}>
           <Trans>Make another key</Trans>
         </Button>
       </DialogButtons>

@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { useState } from "react";
 import { useWho } from "../api/who";
+import { ApplicationService } from "../gen/penstock/v1/application_pb";
 import { type Agent, type AgentProcess, ProjectService } from "../gen/penstock/v1/project_pb";
 import { shortId } from "../logic/kinds";
 import { type Who, mayWriteAgents } from "../logic/may";
@@ -135,7 +136,7 @@ function Processes({ processes }: { processes: readonly AgentProcess[] }) {
                 <Ago at={p.lastSeenAt} />
               </td>
               <td className="td">
-                <Plural value={p.applications.length} one="# application" other="# applications" />
+                <Held ids={p.applications} />
                 {p.deployments.map((id) => (
                   <div key={id}>
                     <Link to="/deployments/$id" params={{ id }} className="link text-xs">
@@ -149,6 +150,37 @@ function Processes({ processes }: { processes: readonly AgentProcess[] }) {
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** The applications that a process watches; their names are read when they are asked for. */
+function Held({ ids }: { ids: readonly string[] }) {
+  const [open, setOpen] = useState(false);
+  if (ids.length === 0) return <Plural value={0} one="# application" other="# applications" />;
+  return (
+    <details onToggle={(e) => setOpen(e.currentTarget.open)}>
+      <summary>
+        <Plural value={ids.length} one="# application" other="# applications" />
+      </summary>
+      {open && (
+        <ul className="max-h-60 overflow-y-auto">
+          {ids.slice(0, 200).map((id) => (
+            <li key={id}>
+              <HeldName id={id} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </details>
+  );
+}
+
+function HeldName({ id }: { id: string }) {
+  const got = useQuery(ApplicationService.method.getApplication, { application: id });
+  return (
+    <Link to="/applications/$id" params={{ id }} className="link text-xs break-all">
+      {got.data?.application?.name ?? shortId(id)}
+    </Link>
   );
 }
 

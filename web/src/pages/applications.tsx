@@ -1,165 +1,246 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { keepPreviousData } from "@tanstack/react-query";
-import { Link, getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useCallback } from "react";
+import { Link, getRouteApi, useNavigate, useRouterState } from "@tanstack/react-router";
+import { Star } from "lucide-react";
+import { useCallback, useMemo, useState } from "react";
+import { usePreferences } from "../api/preferences";
 import { type Application, ApplicationService } from "../gen/penstock/v1/application_pb";
-import { kindName, kinds } from "../logic/kinds";
-import { type ApplicationsSearch, labelsOf } from "../logic/search";
+import { kindName } from "../logic/kinds";
+import { applicationsRequest, choicesOf, choicesText, filtered, listText, nextSort, reordered, steady, toggled } from "../logic/lists";
+import type { ApplicationSort, ApplicationsSearch } from "../logic/search";
 import { deploymentLooks, healthLooks, look, syncLooks } from "../logic/status";
 import { toDate } from "../logic/time";
-import { Ago } from "../ui/time";
 import { Empty, Failure, Loading, Versions } from "../ui/bits";
-import { SelectFilter, TextFilter } from "../ui/filters";
+import { Button } from "../ui/button";
+import { FacetFilter, TextFilter, ToggleFilter } from "../ui/filters";
 import { useTitle } from "../ui/hooks";
 import { Pager } from "../ui/pager";
+import { SortHead } from "../ui/sort-head";
 import { Status } from "../ui/status";
+import { Ago } from "../ui/time";
 import { Discovered } from "./discovered";
+import { facetChoices } from "./facets";
+import { ViewsMenu } from "./views-menu";
 
 const route = getRouteApi("/app/applications");
 
-/** The list of applications: a page of the server's, the filters in the URL. */
+type Set = (change: Partial<ApplicationsSearch>) => void;
+
+/** The list of applications: a page of the server's; filters, order and page are in the URL. */
 export function ApplicationsPage() {
   const { t } = useLingui();
   useTitle(t`Applications`);
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/applications" });
-  const set = useCallback(
-    (change: Partial<ApplicationsSearch>) => void navigate({ search: (old) => ({ ...old, after: undefined, ...change }), replace: !("after" in change) }),
+  const href = useRouterState({ select: (s) => s.location.href });
+  const set: Set = useCallback(
+    (change) => void navigate({ search: (old) => ({ ...old, after: undefined, ...change }), replace: !("after" in change), resetScroll: "after" in change }),
     [navigate],
   );
-  const list = useQuery(
-    ApplicationService.method.listApplications,
-    {
-      page: { pageSize: 50, pageToken: search.after ?? "" },
-      query: search.q ?? "",
-      kinds: search.kind ? [search.kind] : [],
-      syncStates: search.sync ? [search.sync] : [],
-      displays: search.result ? [search.result] : [],
-      labels: labelsOf(search.label),
-    },
-    { placeholderData: keepPreviousData },
-  );
-  const total = list.data?.total ?? 0;
+  const request = applicationsRequest(search);
+  const list = useQuery(ApplicationService.method.listApplications, request, { placeholderData: keepPreviousData });
   return (
     <div className="space-y-4">
-      <div className="flex flex-wrap items-baseline justify-between gap-3">
+      <div className="flex flex-wrap items-center justify-between gap-3">
         <h1 className="text-xl font-semibold">
-          <Trans>Applications</Trans> {list.data && <span className="text-muted text-base font-normal tabular-nums">{total}</span>}
+          <Trans>Applications</Trans> {list.data && <span className="text-muted text-base font-normal tabular-nums">{list.data.total}</span>}
         </h1>
+        <ViewsMenu path={href} />
       </div>
       <Discovered />
       <Filters search={search} set={set} />
-      <section aria-label={t`Applications`} className="panel overflow-x-auto">
-        {list.isPending ? (
+      {list.isPending ? (
+        <section className="panel">
           <Loading lines={6} />
-        ) : list.error ? (
-          <div className="p-4">
-            <Failure error={list.error} retry={() => void list.refetch()} />
-          </div>
-        ) : (
-          <>
-            <Table applications={list.data.applications} />
-            <Pager first={!search.after} next={list.data.page?.nextPageToken ?? ""} go={(after) => set({ after })} />
-          </>
-        )}
-      </section>
+        </section>
+      ) : list.error ? (
+        <Failure error={list.error} retry={() => void list.refetch()} />
+      ) : (
+        <section aria-label={t`Applications`} aria-busy={list.isPlaceholderData} className="panel">
+          <Rows key={href} search={search} set={set} applications={list.data.applications} fresh={!list.isPlaceholderData} />
+          <Pager first={!search.after} next={list.data.page?.nextPageToken ?? ""} go={(after) => set({ after })} />
+        </section>
+      )}
     </div>
   );
 }
 
-function Filters({ search, set }: { search: ApplicationsSearch; set: (change: Partial<ApplicationsSearch>) => void }) {
+const facets = [
+  { name: "sync_state", key: "sync" },
+  { name: "health", key: "health" },
+  { name: "display", key: "result" },
+  { name: "kind", key: "kind" },
+  { name: "label", key: "label" },
+  { name: "provider", key: "provider" },
+  { name: "agent_id", key: "agent" },
+  { name: "enabled", key: "enabled" },
+] as const;
+
+function Filters({ search, set }: { search: ApplicationsSearch; set: Set }) {
   const { t, i18n } = useLingui();
-  const words = (looks: typeof syncLooks) => Object.entries(looks).map(([value, l]) => ({ value, label: i18n._(l.label) }));
   const setQuery = useCallback((q: string) => set({ q: q || undefined }), [set]);
-  const setLabel = useCallback((label: string) => set({ label: label || undefined }), [set]);
+  // Counted apart from the rows, so that rows wait for no count.
+  const counted = useQuery(
+    ApplicationService.method.listApplications,
+    { ...applicationsRequest({ ...search, after: undefined }), page: { pageSize: 1 }, facets: true },
+    { placeholderData: keepPreviousData },
+  );
+  const names = { sync_state: t`Sync`, health: t`Health`, display: t`Last deployment`, kind: t`Kind`, label: t`Labels`, provider: t`Provider`, agent_id: t`Agent`, enabled: t`Enabled` };
+  const choose = (key: (typeof facets)[number]["key"], chosen: readonly string[]) => {
+    if (key === "enabled") set({ enabled: chosen.length === 1 ? (chosen[0] === "yes" ? "yes" : "no") : undefined });
+    else set({ [key]: choicesText(chosen) });
+  };
   return (
-    <search className="flex flex-wrap items-center gap-x-4 gap-y-2">
-      <TextFilter main label={t`Name`} placeholder={t`Name (press /)`} value={search.q ?? ""} onChange={setQuery} />
-      <TextFilter label={t`Labels`} placeholder="env=prod, team=web" value={search.label ?? ""} onChange={setLabel} />
-      <SelectFilter label={t`Sync`} value={search.sync ?? ""} choices={words(syncLooks)} onChange={(v) => set({ sync: v || undefined })} />
-      <SelectFilter
-        label={t`Kind`}
-        value={search.kind ?? ""}
-        choices={kinds.map((k) => ({ value: k.kind, label: k.name }))}
-        onChange={(v) => set({ kind: v || undefined })}
-      />
-      <SelectFilter
-        label={t`Last deployment`}
-        value={search.result ?? ""}
-        choices={words(deploymentLooks)}
-        onChange={(v) => set({ result: v || undefined })}
-      />
+    <search className="flex flex-wrap items-center gap-2">
+      <TextFilter label={t`Name, path or label`} placeholder={t`Name, path or label (press /)`} value={search.q ?? ""} onChange={setQuery} />
+      {facets.map(({ name, key }) => {
+        const chosen = choicesOf(search[key]);
+        return (
+          <FacetFilter
+            key={name}
+            label={names[name]}
+            choices={facetChoices(counted.data?.facets ?? [], name, (m) => i18n._(m))}
+            chosen={chosen}
+            onToggle={(v) => choose(key, toggled(chosen, v, key === "label"))}
+            onClear={() => choose(key, [])}
+          />
+        );
+      })}
+      <ToggleFilter label={t`Favourites`} on={search.star === "yes"} onChange={(on) => set({ star: on ? "yes" : undefined })} />
+      <ToggleFilter label={t`Problems first`} on={search.sort === "attention"} onChange={(on) => set({ sort: on ? "attention" : undefined })} />
+      {filtered(search) && (
+        <Button kind="quiet" onClick={() => set({ q: undefined, sync: undefined, health: undefined, result: undefined, kind: undefined, label: undefined, provider: undefined, agent: undefined, enabled: undefined, star: undefined })}>
+          <Trans>Clear all filters</Trans>
+        </Button>
+      )}
     </search>
   );
 }
 
-function Table({ applications }: { applications: readonly Application[] }) {
-  if (applications.length === 0) {
+interface RowsProps {
+  search: ApplicationsSearch;
+  set: Set;
+  applications: readonly Application[];
+  /** These rows are the answer to this URL, not to the one before. */
+  fresh: boolean;
+}
+
+/** The rows of one URL, in the order in which they were first shown. */
+function Rows({ search, set, applications, fresh }: RowsProps) {
+  const [known, setKnown] = useState<readonly string[]>();
+  if (fresh && known === undefined) setKnown(applications.map((a) => a.id));
+  const rows = useMemo(() => steady(known ?? [], applications), [known, applications]);
+  const { favourites } = usePreferences();
+  const pinned = useQuery(
+    ApplicationService.method.listApplications,
+    { ...applicationsRequest({ ...search, after: undefined, star: "yes" }), page: { pageSize: 200 } },
+    { enabled: !search.after && favourites.length > 0, placeholderData: keepPreviousData },
+  );
+  const apart = !search.star && (search.after !== undefined || pinned.data !== undefined);
+  const starred = apart && !search.after ? (pinned.data?.applications ?? []).filter((a) => favourites.includes(a.id)) : [];
+  const others = apart ? rows.filter((a) => !favourites.includes(a.id)) : rows;
+  if (rows.length === 0 && starred.length === 0) {
     return (
       <Empty>
-        <Trans>No application matches. An agent finds application files in the repositories of its configuration and offers them here.</Trans>
+        {filtered(search) ? (
+          <Trans>No application matches these filters.</Trans>
+        ) : (
+          <Trans>No application is registered. An agent finds application files in the repositories of its configuration and offers them here.</Trans>
+        )}
       </Empty>
     );
   }
   return (
-    <table className="w-full border-collapse">
-      <thead>
-        <tr>
-          <th scope="col" className="th">
-            <Trans>Application</Trans>
-          </th>
-          <th scope="col" className="th">
-            <Trans>Sync</Trans>
-          </th>
-          <th scope="col" className="th">
-            <Trans>Health</Trans>
-          </th>
-          <th scope="col" className="th">
-            <Trans>Kind</Trans>
-          </th>
-          <th scope="col" className="th">
-            <Trans>Version</Trans>
-          </th>
-          <th scope="col" className="th">
-            <Trans>Last deployment</Trans>
-          </th>
-          <th scope="col" className="th">
-            <Trans>Last good</Trans>
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {applications.map((a) => (
-          <Row key={a.id} app={a} />
-        ))}
-      </tbody>
-    </table>
+    <>
+      {fresh && reordered(rows, applications) && (
+        <p className="border-line text-muted flex flex-wrap items-center gap-3 border-b px-3 py-1.5">
+          <Trans>Rows changed while you were reading; they stand where they were.</Trans>
+          <Button kind="quiet" onClick={() => setKnown(undefined)}>
+            <Trans>Sort again</Trans>
+          </Button>
+        </p>
+      )}
+      <Table search={search} set={set} starred={starred} others={others} favourites={favourites} />
+    </>
   );
 }
 
-function Row({ app }: { app: Application }) {
+interface TableProps {
+  search: ApplicationsSearch;
+  set: Set;
+  starred: readonly Application[];
+  others: readonly Application[];
+  favourites: readonly string[];
+}
+
+function Table({ search, set, starred, others, favourites }: TableProps) {
+  const { t } = useLingui();
+  const head = (column: Exclude<ApplicationSort, `-${string}`>, name: string, first: ApplicationSort = column) => (
+    <SortHead sort={search.sort ?? "name"} column={column} onSort={() => set({ sort: nextSort(search.sort ?? "name", column, first as typeof column) })}>
+      {name}
+    </SortHead>
+  );
+  const from = listText(search);
+  return (
+    <div className="overflow-x-auto">
+      <table className="w-full border-collapse">
+        <thead>
+          <tr>
+            {head("name", t`Application`)}
+            {head("sync_state", t`Sync`)}
+            {head("health", t`Health`)}
+            <th scope="col" className="th">
+              <Trans>Version</Trans>
+            </th>
+            {head("last_deployment", t`Last deployment`, "-last_deployment")}
+            {head("kind", t`Kind`)}
+          </tr>
+        </thead>
+        {starred.length > 0 && (
+          <tbody aria-label={t`Favourites`} className="border-line border-b-2">
+            {starred.map((a) => (
+              <Row key={a.id} app={a} from={from} starred />
+            ))}
+          </tbody>
+        )}
+        <tbody>
+          {others.map((a) => (
+            <Row key={a.id} app={a} from={from} starred={favourites.includes(a.id)} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Row({ app, from, starred }: { app: Application; from: string; starred: boolean }) {
   const { t } = useLingui();
   return (
-    <tr className="hover:bg-sunken last:[&>td]:border-b-0">
+    <tr className="hover:bg-sunken focus-within:bg-sunken">
       <td className="td max-w-96 min-w-56">
-        <Link to="/applications/$id" params={{ id: app.id }} data-row="" className="link font-semibold">
-          {app.name}
-        </Link>
-        {app.disabled && (
-          <span className="bg-idle-soft text-idle ml-2 rounded px-1.5 py-0.5 text-xs">
-            <Trans>disabled</Trans>
-          </span>
-        )}
-        <div className="text-muted mt-0.5 flex flex-wrap gap-x-2 text-xs">
-          <span className="font-mono">{app.path || "/"}</span>
-          {Object.entries(app.labels)
-            .toSorted(([a], [b]) => a.localeCompare(b))
-            .map(([k, v]) => (
-              <span key={k} className="bg-sunken rounded px-1">
-                {k}={v}
+        <div className="flex items-start gap-1.5">
+          <StarButton app={app} on={starred} />
+          <div className="min-w-0">
+            <Link to="/applications/$id" params={{ id: app.id }} search={{ from }} data-row="" className="link font-semibold break-all">
+              {app.name}
+            </Link>
+            {app.disabled && (
+              <span className="bg-idle-soft text-idle ml-2 rounded-sm px-1.5 py-0.5 text-xs">
+                <Trans>disabled</Trans>
               </span>
-            ))}
+            )}
+            <div className="text-muted mt-0.5 flex flex-wrap gap-x-2 text-xs">
+              <span className="font-mono break-all">{app.path || "/"}</span>
+              {Object.entries(app.labels)
+                .toSorted(([a], [b]) => a.localeCompare(b))
+                .map(([k, v]) => (
+                  <span key={k} className="bg-sunken rounded-sm px-1">
+                    {k}={v}
+                  </span>
+                ))}
+            </div>
+          </div>
         </div>
       </td>
       <td className="td">
@@ -173,28 +254,38 @@ function Row({ app }: { app: Application }) {
       <td className="td">
         <AppHealth app={app} />
       </td>
-      <td className="td whitespace-nowrap">{kindName(app.kind)}</td>
       <td className="td">
         <Versions versions={app.lastGood?.versions ?? []} />
       </td>
       <td className="td">
         {app.lastDeploymentId ? (
-          <Link
-            to="/deployments/$id"
-            params={{ id: app.lastDeploymentId }}
-            aria-label={t`Last deployment of ${app.name}`}
-            className="inline-block hover:underline"
-          >
-            <Status look={look(deploymentLooks, app.lastDeploymentDisplay)} />
-          </Link>
+          <>
+            <Link to="/deployments/$id" params={{ id: app.lastDeploymentId }} aria-label={t`Last deployment of ${app.name}`} className="inline-block hover:underline">
+              <Status look={look(deploymentLooks, app.lastDeploymentDisplay)} />
+            </Link>
+            <div className="text-muted text-xs">
+              <Ago at={app.lastDeploymentAt ?? app.lastGood?.at} />
+            </div>
+          </>
         ) : (
           <span className="text-muted">–</span>
         )}
       </td>
-      <td className="td">
-        <Ago at={app.lastGood?.at} />
-      </td>
+      <td className="td whitespace-nowrap">{kindName(app.kind)}</td>
     </tr>
+  );
+}
+
+/** Makes an application the reader's favourite, which stands first in every list. */
+function StarButton({ app, on }: { app: Application; on: boolean }) {
+  const { t } = useLingui();
+  const { star } = usePreferences();
+  const { name } = app;
+  const label = on ? t`Remove ${name} from the favourites` : t`Make ${name} a favourite`;
+  return (
+    <button type="button" className="tool -mt-0.5" aria-pressed={on} aria-label={label} title={label} onClick={() => star.mutate({ applicationId: app.id, favourite: !on })}>
+      <Star aria-hidden size={14} className={on ? "fill-current" : ""} />
+    </button>
   );
 }
 
@@ -207,7 +298,7 @@ export function AppHealth({ app }: { app: Application }) {
       <Status look={look(healthLooks, "UNKNOWN")} />
       <div className="text-muted text-xs">
         <Trans>
-          no agent; last seen <Ago at={app.liveAt} />
+          no agent; state unknown since <Ago at={app.liveAt} />
         </Trans>
       </div>
     </div>

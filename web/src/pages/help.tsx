@@ -8,12 +8,15 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
   const keys: [string, string][] = [
     ["?", t`show the keys`],
     ["/", t`go to the filter`],
+    ["Ctrl K", t`find an application, a deployment, an agent or an action`],
+    ["Enter", t`in the filter: go to the first row; on a row: open it`],
     ["j k", t`next or previous row of a list`],
-    ["Enter", t`open the row`],
+    ["n p", t`next or previous application of the list that you came from`],
     ["g a", t`go to the applications`],
     ["g d", t`go to the deployments`],
     ["g g", t`go to the agents`],
-    ["Esc", t`close a dialog`],
+    ["g k", t`go to the API keys`],
+    ["Esc", t`close a dialog, or leave a field`],
   ];
   return (
     <Dialog title={t`Keys`} onClose={onClose}>

@@ -11,6 +11,9 @@ import { LanguageSwitch } from "./language";
 
 const route = getRouteApi("/login");
 
+/** The one thing to do on this page is to type. */
+const focus = (field: HTMLInputElement | null) => field?.focus();
+
 /** Signs in and goes to where the reader wanted to be. */
 export function LoginPage() {
   const { t } = useLingui();
@@ -46,7 +49,7 @@ export function LoginPage() {
             <span className="mb-1 block font-medium">
               <Trans>User name</Trans>
             </span>
-            <input name="username" autoComplete="username" required className="field w-full" />
+            <input ref={focus} name="username" autoComplete="username" required className="field w-full" />
           </label>
           <label className="block">
             <span className="mb-1 block font-medium">

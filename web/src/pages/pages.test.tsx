@@ -117,7 +117,8 @@ describe("the list of applications", () => {
 
   it("puts a filter into the URL", async () => {
     const { router, user } = show("/applications");
-    await user.selectOptions(await screen.findByLabelText("Sync", {}, patient), "INVALID_CONFIG");
+    await user.click(await screen.findByRole("button", { name: "Sync", expanded: false }, patient));
+    await user.click(await screen.findByRole("checkbox", { name: /^Invalid configuration/ }, patient));
     await waitFor(() => expect(router.state.location.search).toEqual({ sync: "INVALID_CONFIG" }));
   });
 
@@ -225,6 +226,6 @@ it("shows the key of a new agent once, in a file that is ready to paste", async 
   await user.click(await screen.findByRole("button", { name: "Register an agent" }, patient));
   await user.type(within(await screen.findByRole("dialog")).getByRole("textbox"), "osaka");
   await user.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Register" }));
-  const file = await screen.findByText(/^apiVersion: pipecd.dev\/v1beta1/, {}, patient);
+  const file = await screen.findByText(/apiVersion: pipecd.dev\/v1beta1/, {}, patient);
   expect(file.textContent).toContain("projectID: demo");
 });

@@ -15,11 +15,14 @@ export function RouteFailure({ error }: ErrorComponentProps) {
 /** Shown for an address that leads nowhere. */
 export function Missing() {
   return (
-    <Empty>
-      <Trans>There is no page at this address.</Trans>{" "}
-      <Link to="/applications" className="link">
-        <Trans>Applications</Trans>
-      </Link>
-    </Empty>
+    <main>
+      <h1 className="sr-only">Penstock</h1>
+      <Empty>
+        <Trans>There is no page at this address.</Trans>{" "}
+        <Link to="/applications" className="link underline">
+          <Trans>Applications</Trans>
+        </Link>
+      </Empty>
+    </main>
   );
 }

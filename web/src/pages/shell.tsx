@@ -2,11 +2,12 @@ import { useMutation } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Keyboard, LogOut, Radio, RadioTower } from "lucide-react";
-import { useState } from "react";
+import { Keyboard, LogOut, Radio, RadioTower, Search } from "lucide-react";
+import { useCallback, useState } from "react";
 import { LiveProvider, useLive } from "../api/live";
 import { useWho } from "../api/who";
 import { ProjectService } from "../gen/penstock/v1/project_pb";
+import { has } from "../logic/may";
 import { clock } from "../logic/time";
 import { Banner } from "../ui/bits";
 import { NoticeProvider } from "../ui/notices";
@@ -14,6 +15,9 @@ import { HelpDialog } from "./help";
 import { LanguageSwitch } from "./language";
 import { Notifications } from "./notifications";
 import { useShortcuts } from "./shortcuts";
+import { Switcher } from "./switcher";
+import { ThemeSwitch } from "./theme-switch";
+import { Walk } from "./walk";
 
 /** What surrounds every page once somebody is signed in. */
 export function Shell() {
@@ -29,19 +33,25 @@ export function Shell() {
 }
 
 function Frame() {
-  const [help, setHelp] = useState(false);
-  useShortcuts(() => setHelp(true));
+  const [open, setOpen] = useState<"help" | "find">();
+  const onHelp = useCallback(() => setOpen("help"), []);
+  const onFind = useCallback(() => setOpen("find"), []);
+  const close = () => setOpen(undefined);
+  const signOut = useSignOut();
+  useShortcuts({ onHelp, onFind });
   return (
     <div className="flex min-h-screen flex-col">
       <a href="#main" className="bg-panel sr-only focus:not-sr-only focus:absolute focus:z-30 focus:p-2">
         <Trans>Skip to the content</Trans>
       </a>
-      <TopBar onHelp={() => setHelp(true)} />
+      <TopBar onHelp={onHelp} onFind={onFind} onSignOut={signOut} />
       <StaleBanner />
       <main id="main" tabIndex={-1} className="mx-auto w-full max-w-[1400px] flex-1 px-4 py-4 outline-none sm:px-6">
+        <Walk />
         <Outlet />
       </main>
-      {help && <HelpDialog onClose={() => setHelp(false)} />}
+      {open === "help" && <HelpDialog onClose={close} />}
+      {open === "find" && <Switcher onClose={close} onHelp={onHelp} onSignOut={signOut} />}
     </div>
   );
 }
@@ -49,8 +59,22 @@ function Frame() {
 const tab =
   "text-muted hover:text-fg flex h-12 items-center border-b-2 border-transparent px-1 font-medium data-[status=active]:border-accent data-[status=active]:text-fg";
 
-function TopBar({ onHelp }: { onHelp: () => void }) {
+/** Ends the session; what was read in it is forgotten. */
+function useSignOut(): () => void {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const logout = useMutation(ProjectService.method.logout, {
+    onSettled: async () => {
+      await navigate({ to: "/login" });
+      queries.clear();
+    },
+  });
+  return () => logout.mutate({});
+}
+
+function TopBar({ onHelp, onFind, onSignOut }: { onHelp: () => void; onFind: () => void; onSignOut: () => void }) {
   const { t } = useLingui();
+  const who = useWho();
   return (
     <header className="bg-panel border-line border-b">
       <div className="mx-auto flex w-full max-w-[1400px] flex-wrap items-center gap-x-6 px-4 sm:px-6">
@@ -58,7 +82,7 @@ function TopBar({ onHelp }: { onHelp: () => void }) {
           <img src="/favicon.svg" alt="" width={22} height={22} />
           Penstock
         </Link>
-        <nav aria-label={t`Pages`} className="flex gap-5">
+        <nav aria-label={t`Pages`} className="flex flex-wrap gap-x-5">
           <Link to="/applications" className={tab}>
             <Trans>Applications</Trans>
           </Link>
@@ -68,15 +92,26 @@ function TopBar({ onHelp }: { onHelp: () => void }) {
           <Link to="/agents" className={tab}>
             <Trans>Agents</Trans>
           </Link>
+          {has(who, "key:read").ok && (
+            <Link to="/keys" className={tab}>
+              <Trans>API keys</Trans>
+            </Link>
+          )}
         </nav>
         <div className="ml-auto flex flex-wrap items-center gap-x-3 gap-y-1 py-1">
           <LiveSign />
           <Notifications />
+          <button type="button" onClick={onFind} aria-keyshortcuts="Control+K Meta+K" className="field text-muted hover:text-fg inline-flex h-7 items-center gap-1.5 text-xs">
+            <Search aria-hidden size={13} />
+            <Trans>Go to</Trans>
+            <kbd className="text-xs">Ctrl K</kbd>
+          </button>
           <LanguageSwitch />
-          <button type="button" onClick={onHelp} title={t`Keys`} aria-label={t`Keys`} className="text-muted hover:text-fg hover:bg-sunken rounded p-1.5">
+          <ThemeSwitch />
+          <button type="button" onClick={onHelp} title={t`Keys`} aria-label={t`Keys`} className="tool">
             <Keyboard aria-hidden size={17} />
           </button>
-          <Person />
+          <Person onSignOut={onSignOut} />
         </div>
       </div>
     </header>
@@ -93,17 +128,9 @@ function LiveSign() {
   );
 }
 
-function Person() {
+function Person({ onSignOut }: { onSignOut: () => void }) {
   const { t } = useLingui();
   const who = useWho();
-  const queries = useQueryClient();
-  const navigate = useNavigate();
-  const logout = useMutation(ProjectService.method.logout, {
-    onSettled: async () => {
-      await navigate({ to: "/login" });
-      queries.clear();
-    },
-  });
   return (
     <span className="flex items-center gap-1">
       <span className="max-w-40 truncate" title={`${who.name} · ${who.role}`}>
@@ -111,10 +138,10 @@ function Person() {
       </span>
       <button
         type="button"
-        onClick={() => logout.mutate({})}
+        onClick={onSignOut}
         title={t`Sign out`}
         aria-label={t`Sign out`}
-        className="text-muted hover:text-fg hover:bg-sunken rounded p-1.5"
+        className="tool"
       >
         <LogOut aria-hidden size={16} />
       </button>

@@ -80,6 +80,13 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
       }
     >
       {told.detail}
+      {told.request && (
+        <div className="text-muted text-xs">
+          <Trans>
+            request <code className="font-mono">{told.request}</code>
+          </Trans>
+        </div>
+      )}
     </Banner>
   );
 }

@@ -1,0 +1,60 @@
+import { expect, signIn, test, withDemo } from "./kit/test.ts";
+
+const demo = withDemo({ scenario: "canary", wait: "3s" });
+
+// Twice: a connection that ends, and a network that swallows everything without a word.
+for (const [how, loss] of [
+  ["is cut", "cut"],
+  ["goes silent", "silence"],
+] as const) {
+  test(`a stream that ${how} is told of within ten seconds and caught up afterwards`, async ({ page, wireTo }) => {
+    const wire = await wireTo(demo().url);
+    await signIn(page, demo(), "/applications", wire.url);
+    await expect(page.getByText("Live", { exact: true })).toBeVisible();
+    await page.evaluate(() => {
+      Object.assign(window, { sameDocument: true });
+    });
+    wire[loss]();
+    const banner = page.getByText(/^Not live, last update \d\d:\d\d:\d\d$/);
+    await expect(banner).toBeVisible({ timeout: 10_000 });
+
+    // Something happens meanwhile.
+    const app = await demo().api.application("shop");
+    await demo().api.call("ApplicationService/SetApplicationEnabled", { requestId: crypto.randomUUID(), applicationId: app.id, enabled: loss === "silence" });
+    wire.mend();
+    await expect(banner).toBeHidden({ timeout: 30_000 });
+    const row = page.getByRole("row").filter({ has: page.getByRole("link", { name: "shop", exact: true }) });
+    await expect(row.getByText("disabled")).toHaveCount(loss === "silence" ? 0 : 1);
+    expect(await page.evaluate(() => "sameDocument" in window)).toBe(true);
+  });
+}
+
+test("a log that was cut off goes on where it was: nothing is lost, nothing comes twice", async ({ page, wireTo }) => {
+  const wire = await wireTo(demo().url);
+  const d = await demo().api.deployment((x) => x.stages?.some((s) => s.name === "ECS_PRIMARY_ROLLOUT" && s.status !== "NOT_STARTED_YET"), 100_000);
+  const stage = d.stages.findLast((s) => s.name === "ECS_TRAFFIC_ROUTING")?.id ?? "";
+  await signIn(page, demo(), `/deployments/${d.id}?stage=${stage}`, wire.url);
+  await expect(page.getByRole("log")).toBeVisible({ timeout: 60_000 });
+  for (let i = 0; i < 3; i++) {
+    wire.cut();
+    await expect(page.getByText("connection lost, trying again")).toBeVisible({ timeout: 10_000 }).catch(() => undefined);
+    wire.mend();
+    await expect(page.getByText(/being written|complete/)).toBeVisible({ timeout: 30_000 });
+  }
+  await expect(page.getByText("complete", { exact: true })).toBeVisible({ timeout: 60_000 });
+  const shown = await page.evaluate(async () => {
+    const seen = new Map<number, string>();
+    const log = document.querySelector("[role=log]");
+    if (!log) return [];
+    for (let top = 0; top <= log.scrollHeight; top += 200) {
+      log.scrollTop = top;
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      for (const row of log.querySelectorAll("[data-index]")) {
+        const [n, , , text] = [...row.children].map((c) => c.textContent ?? "");
+        seen.set(Number(n), text ?? "");
+      }
+    }
+    return [...seen.entries()].toSorted(([a], [b]) => a - b).map(([, text]) => text);
+  });
+  expect(shown).toEqual(await demo().api.log(d.id, stage));
+});
