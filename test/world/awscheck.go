@@ -33,7 +33,7 @@ func (w *World) CheckAWS() {
 	}
 	dump := a.Cloud.ECS().Dump()
 	a.mu.Lock()
-	served := len(a.answers) > 0
+	served := a.servedLocked()
 	a.mu.Unlock()
 	if served {
 		for _, text := range a.lacking(dump) {
