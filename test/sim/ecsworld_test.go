@@ -174,6 +174,9 @@ func (s *ecsSimulation) actECS() {
 // call injects a fault of the local cloud.
 func (s *ecsSimulation) call(kind string, f localcloud.Fault) {
 	injected(kind)
+	if f.LostResponse || f.AppliedLate > 0 {
+		s.w.AWS.Doubt(f.Count)
+	}
 	s.w.Note("%s: %s, %d times, %s", kind, f.Operation, f.Count, max(f.Latency.D(), f.AppliedLate.D()))
 	if _, err := s.w.AWS.Cloud.Inject(f); err != nil {
 		s.t.Fatal(err)
@@ -199,6 +202,7 @@ func (s *ecsSimulation) process(n int, flag bool, d time.Duration) {
 		s.replace(time.Second)
 	default:
 		injected("agent stands still")
+		s.w.AWS.Doubt(1)
 		if flag {
 			d = 10 * time.Minute
 		}
@@ -227,6 +231,7 @@ func (s *ecsSimulation) partitions(n int, flag bool, d time.Duration) {
 		time.AfterFunc(d, p.Link.Mend)
 	default:
 		injected("partition from the cloud")
+		s.w.AWS.Doubt(1)
 		p.CutCloud(flag, d)
 	}
 }
@@ -319,6 +324,7 @@ func (s *ecsSimulation) afterCall(x world.AWSCall) {
 		return
 	}
 	if tr := s.spring(true, true); tr != nil {
+		s.w.AWS.Doubt(1)
 		s.w.Note("death after %s", x)
 		s.die(tr, x.By)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type AWS struct {
 	ECS *awsecs.Client
 	ELB *elbv2.Client
 
+	doubts   atomic.Int64  // calls whose end nobody saw
 	every    time.Duration // between two requests
 	fromGood bool
 
