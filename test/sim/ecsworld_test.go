@@ -46,7 +46,8 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 		if err := s.w.AWS.Live(context.Background(), "web", "v0"); err != nil {
 			t.Fatal(err)
 		}
-		s.w.Tick(20 * time.Second)
+		s.w.Tick(40 * time.Second)
+		s.w.AWS.Good()
 	}
 	if s.r.IntN(3) == 0 || p.twin {
 		s.apps = append(s.apps, "api")
@@ -70,11 +71,11 @@ func (s *ecsSimulation) cloud(p plan) world.AWSOptions {
 	pick := func(ds ...time.Duration) time.Duration { return ds[s.r.IntN(len(ds))] }
 	prof := localcloud.Profile{
 		Name: "random", Nodes: 1 + s.r.IntN(3), Latency: time.Duration(s.r.IntN(80)) * time.Millisecond, Watch: 2 * time.Second,
-		WeightLagMax: pick(0, 10*time.Second, 60*time.Second), ReadLag: pick(0, 0, 3*time.Second, 20*time.Second),
+		WeightLagMax: pick(0, 10*time.Second, 60*time.Second),
 	}
-	o := world.AWSOptions{Seed: s.seed, Every: 500 * time.Millisecond, Settle: max(30*time.Second, prof.WeightLagMax+5*time.Second)}
+	o := world.AWSOptions{FromGood: true, Seed: s.seed, Every: 500 * time.Millisecond, Settle: max(30*time.Second, prof.WeightLagMax+5*time.Second)}
 	if p.built() {
-		prof.ReadLag, prof.WeightLagMin, prof.WeightLagMax, prof.Nodes = 0, 5*time.Second, 20*time.Second, 2
+		prof.WeightLagMin, prof.WeightLagMax, prof.Nodes = 5*time.Second, 20*time.Second, 2
 		o.Settle = 30 * time.Second
 	}
 	if p.settle > 0 {
@@ -173,6 +174,9 @@ func (s *ecsSimulation) actECS() {
 // call injects a fault of the local cloud.
 func (s *ecsSimulation) call(kind string, f localcloud.Fault) {
 	injected(kind)
+	if f.LostResponse || f.AppliedLate > 0 {
+		s.w.AWS.Doubt(f.Count)
+	}
 	s.w.Note("%s: %s, %d times, %s", kind, f.Operation, f.Count, max(f.Latency.D(), f.AppliedLate.D()))
 	if _, err := s.w.AWS.Cloud.Inject(f); err != nil {
 		s.t.Fatal(err)
@@ -198,6 +202,7 @@ func (s *ecsSimulation) process(n int, flag bool, d time.Duration) {
 		s.replace(time.Second)
 	default:
 		injected("agent stands still")
+		s.w.AWS.Doubt(1)
 		if flag {
 			d = 10 * time.Minute
 		}
@@ -226,6 +231,7 @@ func (s *ecsSimulation) partitions(n int, flag bool, d time.Duration) {
 		time.AfterFunc(d, p.Link.Mend)
 	default:
 		injected("partition from the cloud")
+		s.w.AWS.Doubt(1)
 		p.CutCloud(flag, d)
 	}
 }
@@ -318,6 +324,7 @@ func (s *ecsSimulation) afterCall(x world.AWSCall) {
 		return
 	}
 	if tr := s.spring(true, true); tr != nil {
+		s.w.AWS.Doubt(1)
 		s.w.Note("death after %s", x)
 		s.die(tr, x.By)
 	}
@@ -328,6 +335,11 @@ func (s *ecsSimulation) check() {
 	s.w.CheckRecord(&s.memory)
 	if s.w.Up() {
 		s.w.CheckHolds()
+		for _, d := range s.w.Deployments("web") {
+			if d.End == deploy.EndDeclared {
+				s.w.AWS.Good()
+			}
+		}
 	}
 	if !s.rough {
 		s.w.CheckAWS()

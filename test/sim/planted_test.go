@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +35,12 @@ func TestPlantedFaults(t *testing.T) {
 		"lease never ends":     {wrap: endlessLease},
 		"wait from zero again": {prepare: waitsAgain},
 		"stored state edited":  {prepare: editsState},
+		"no successor delay":   {wrap: noDelay, deaths: true},
+
+		"ecs settle step skipped": {ecs: true, settle: time.Millisecond},
+		"ecs health not awaited":  {ecs: true, prepare: everythingHealthy},
+		"ecs claim not taken":     {ecs: true, twin: true, wrap: noClaims},
+		"ecs ledger not drained":  {ecs: true, wrap: ledgerForgets},
 	}
 	for _, m := range []fake.Mistake{fake.CanaryBeforeWeight, fake.SettleSkipped, fake.SnapshotSkipped, fake.LedgerNotDrained, fake.TokenNotSent, fake.HealthNotAwaited} {
 		faults[string(m)] = plan{mistake: m, deaths: m == fake.TokenNotSent}
@@ -49,7 +57,7 @@ func TestPlantedFaults(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= plantedSeeds; seed++ {
 				var problems []string
-				synctest.Test(t, func(t *testing.T) { problems = simulate(t, seed, p) })
+				synctest.Test(t, func(t *testing.T) { problems = run(t, seed, p) })
 				if len(problems) > 0 {
 					t.Logf("found with seed %d: %.300s", seed, problems[0])
 					planted.Add(1)
@@ -156,6 +164,87 @@ func (l endlessLink) PutJournal(ctx context.Context, session, deployment string,
 
 // endlessIncarnation stands for whatever the store's is.
 const endlessIncarnation = "the same"
+
+// changedLink changes what passes between an agent and the control plane.
+type changedLink struct {
+	agent.Link
+	work    func(*client.Work)
+	report  func(*client.Report)
+	journal func(deploy.JournalEntry) bool // whether it is kept
+}
+
+func (l changedLink) GetWork(ctx context.Context, session string) (client.Work, error) {
+	work, err := l.Link.GetWork(ctx, session)
+	if l.work != nil {
+		l.work(&work)
+	}
+	return work, err
+}
+
+func (l changedLink) Report(ctx context.Context, session string, r client.Report) (deploy.Deployment, error) {
+	if l.report != nil {
+		l.report(&r)
+	}
+	return l.Link.Report(ctx, session, r)
+}
+
+func (l changedLink) PutJournal(ctx context.Context, session, deployment string, epoch int64, entries []deploy.JournalEntry) error {
+	if l.journal != nil {
+		entries = slices.DeleteFunc(slices.Clone(entries), func(e deploy.JournalEntry) bool { return !l.journal(e) })
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return l.Link.PutJournal(ctx, session, deployment, epoch, entries)
+}
+
+// noDelay lets a successor write at once.
+func noDelay(*world.World) func(*world.Process, agent.Link) agent.Link {
+	return func(_ *world.Process, l agent.Link) agent.Link {
+		return changedLink{Link: l, work: func(w *client.Work) {
+			for i := range w.Assignments {
+				w.Assignments[i].WriteAfter = 0
+			}
+		}}
+	}
+}
+
+// noClaims lets plans claim nothing.
+func noClaims(*world.World) func(*world.Process, agent.Link) agent.Link {
+	return func(_ *world.Process, l agent.Link) agent.Link {
+		return changedLink{Link: l, report: func(r *client.Report) {
+			if r.Plan != nil {
+				plan := *r.Plan
+				plan.Claims = nil
+				r.Plan = &plan
+			}
+		}}
+	}
+}
+
+// ledgerForgets keeps no entry that says that an object is gone or stays.
+func ledgerForgets(*world.World) func(*world.Process, agent.Link) agent.Link {
+	return func(_ *world.Process, l agent.Link) agent.Link {
+		return changedLink{Link: l, journal: func(e deploy.JournalEntry) bool {
+			var o deploy.LedgerObject
+			if !strings.HasPrefix(e.Key, deploy.JournalObjectPrefix) || json.Unmarshal(e.Value, &o) != nil {
+				return true
+			}
+			return o.State != deploy.LedgerRemoved && o.State != deploy.LedgerKept
+		}}
+	}
+}
+
+// everythingHealthy shows every target as healthy, as an agent would see them that does not look.
+func everythingHealthy(w *world.World) {
+	state := regexp.MustCompile(`<State>[a-z]+</State>`)
+	w.TamperAWS(nil, func(c world.AWSCall, body []byte) []byte {
+		if c.Op != "DescribeTargetHealth" {
+			return body
+		}
+		return state.ReplaceAll(body, []byte("<State>healthy</State>"))
+	})
+}
 
 // waitsAgain sets the timer of every running wait anew, as a server would that
 // forgets what it waits for when it starts.

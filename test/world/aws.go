@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,9 @@ type AWS struct {
 	ECS *awsecs.Client
 	ELB *elbv2.Client
 
-	every time.Duration // between two requests
+	doubts   atomic.Int64  // calls whose end nobody saw
+	every    time.Duration // between two requests
+	fromGood bool
 
 	mu         sync.Mutex
 	behaviours map[string]memory.Behaviour // by image
@@ -39,6 +42,7 @@ type AWS struct {
 	load       sync.WaitGroup
 	answers    map[string]int // by target group
 	failures   int
+	good       bool
 	failed     []string        // the first failures, for people
 	made       map[string]bool // task sets that were ever seen
 	broken     map[string]bool // what CheckAWS has said already
@@ -51,6 +55,8 @@ type AWSOptions struct {
 	Seed    uint64
 	Settle  time.Duration // of the agents' provider; 0 means 30 s
 	Every   time.Duration // between two requests of users; 0 means 100 ms
+	// FromGood counts failed requests from the first good deployment on (see Good), not from the first answer.
+	FromGood bool
 }
 
 // NewAWS makes a local cloud; Close ends it.
@@ -58,7 +64,7 @@ func NewAWS(t testing.TB) *AWS { return newAWS(t, AWSOptions{Seed: 7}) }
 
 func newAWS(t testing.TB, o AWSOptions) *AWS {
 	a := &AWS{
-		behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}, made: map[string]bool{}, broken: map[string]bool{}, every: o.Every,
+		behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}, made: map[string]bool{}, broken: map[string]bool{}, every: o.Every, fromGood: o.FromGood,
 	}
 	if a.every == 0 {
 		a.every = 100 * time.Millisecond
@@ -188,7 +194,7 @@ func (a *AWS) requests() {
 		// Before the first deployment nobody is there to answer.
 		if r.Status == http.StatusOK {
 			a.answers[r.TargetGroupARN]++
-		} else if len(a.answers) > 0 {
+		} else if a.servedLocked() {
 			a.failures++
 			if len(a.failed) < 5 {
 				a.failed = append(a.failed, fmt.Sprintf("%s node %d group %s: %d", time.Now().Format("15:04:05.0"), r.Node, a.groupName(r.TargetGroupARN), r.Status))
@@ -204,6 +210,15 @@ func (a *AWS) Failures() int {
 	defer a.mu.Unlock()
 	return a.failures
 }
+
+// Good says that a version is live for good: from now on every request must be answered.
+func (a *AWS) Good() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.good = true
+}
+
+func (a *AWS) servedLocked() bool { return len(a.answers) > 0 && (a.good || !a.fromGood) }
 
 func (a *AWS) groupName(arn string) string {
 	switch arn {

@@ -76,7 +76,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"throttled": {400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`, true, throttleWait, "Rate exceeded"},
 		"denied":    {400, `{"__type":"AccessDeniedException","message":"User x is not authorized to perform: ecs:RegisterTaskDefinition"}`, false, 0, "allow this action in the policy"},
-		"expired":   {400, `{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}`, false, 0, "renew them, then sync the application again"},
+		"expired":   {400, `{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}`, true, expiredWait, "renew them"},
 		"unknown":   {400, `{"__type":"UnrecognizedClientException","message":"The security token is invalid"}`, false, 0, "check profile, credentialsFile or roleARN"},
 		"server":    {500, `{"__type":"ServerException","message":"internal"}`, true, 0, "ServerException"},
 		"parameter": {400, `{"__type":"ClientException","message":"Invalid cpu"}`, false, 0, "Invalid cpu"},

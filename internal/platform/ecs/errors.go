@@ -16,8 +16,11 @@ import (
 // the agent's loop backs off further by itself.
 const throttleWait = 2 * time.Second
 
+// expiredWait is how long a call waits for new credentials.
+const expiredWait = 10 * time.Second
+
 // classify says what an error of AWS means for the step: throttling and faults of the service are tried again, missing
-// rights and expired credentials are said with what to do, a refused parameter is final.
+// rights are said with what to do, a refused parameter is final.
 func classify(op string, err error) error {
 	if err == nil {
 		return nil
@@ -43,7 +46,8 @@ func classify(op string, err error) error {
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException":
 		return platform.Final(fmt.Errorf("%w: allow this action in the policy of the role that the agent uses", plain))
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		return platform.Final(fmt.Errorf("%w: the agent's credentials have expired; renew them, then sync the application again", plain))
+		// They are renewed sooner or later; a way back that gave up here would leave traffic where it is.
+		return platform.Retryable(fmt.Errorf("%w: the agent's credentials have expired; renew them, the step is tried again until its deadline", plain), expiredWait)
 	case "UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidSignatureException", "MissingAuthenticationToken", "IncompleteSignature":
 		return platform.Final(fmt.Errorf("%w: AWS does not know the agent's credentials; check profile, credentialsFile or roleARN of the platform provider", plain))
 	case "ClusterNotFoundException":

@@ -9,6 +9,7 @@ const (
 	keyCount     = "ecs/count"
 	keyTask      = "ecs/task"
 	keyVerify    = "ecs/verify-since"
+	keyUnseen    = "ecs/unseen/"    // + what is not shown: since when
 	keySet       = "ecs/set/"       // + role
 	keyUnhealthy = "ecs/unhealthy/" // + role
 )

@@ -269,8 +269,33 @@ func (j *job) backRemove(ctx context.Context) (platform.Outcome, error) {
 		if out, err := j.remove(ctx, t); err != nil || out.Progress != platform.Done {
 			return out, err
 		}
+		if token := t.Tags[tagToken]; token != "" {
+			if err := j.led.Removed(ctx, objSet, token); err != nil {
+				return platform.Outcome{}, err
+			}
+		}
+	}
+	if out, err := j.missed(ctx, s); err != nil || out != nil {
+		return orStop(out, err)
 	}
 	return done(j.withdraw(ctx))
+}
+
+// missed waits for task sets that the ledger knows, or that were meant to be made, and that no read shows: they may turn up.
+func (j *job) missed(ctx context.Context, s *service) (*platform.Outcome, error) {
+	open, err := j.led.Open()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range open {
+		if o.Type != objSet || o.Note == roleFormer || o.ID != "" && slices.Contains(s.draining(), o.ID) {
+			continue
+		}
+		if out, err := j.unseen(ctx, objSet+"/"+o.Token); err != nil || out != nil {
+			return out, err
+		}
+	}
+	return nil, nil
 }
 
 // replaced keeps the new primary set as long as it serves and the former one does not yet serve with all its targets.
@@ -464,11 +489,30 @@ func (j *job) backRemoveAll(ctx context.Context) (platform.Outcome, error) {
 			if out, err := j.remove(ctx, t); err != nil || out.Progress != platform.Done {
 				return out, err
 			}
+			if token := t.Tags[tagToken]; token != "" {
+				if err := j.led.Removed(ctx, objSet, token); err != nil {
+					return platform.Outcome{}, err
+				}
+			}
+		}
+		if out, err := j.missed(ctx, s); err != nil || out != nil {
+			return orStop(out, err)
 		}
 		if err := j.c.DeleteService(ctx, j.d.Cluster, j.d.Name); err != nil {
 			return platform.Outcome{}, err
 		}
 		j.logf("removed service %s", j.d.Name)
+	}
+	if s == nil {
+		open, err := j.led.Open()
+		if err != nil {
+			return platform.Outcome{}, err
+		}
+		if slices.ContainsFunc(open, func(o deploy.LedgerObject) bool { return o.Type == objService }) {
+			if out, err := j.unseen(ctx, objService); err != nil || out != nil {
+				return orStop(out, err)
+			}
+		}
 	}
 	if err := j.withdraw(ctx); err != nil {
 		return platform.Outcome{}, err

@@ -135,6 +135,36 @@ func sameAccount(ctx context.Context, c cloud, planned string) error {
 	return nil
 }
 
+// unseen notes since when something that should be there is not shown, and is an
+// outcome as long as that may be a read that lags behind, or a creation that is
+// carried out after its time-out.
+func (j *job) unseen(ctx context.Context, what string) (*platform.Outcome, error) {
+	since, known, err := platform.Recall[time.Time](j.j, keyUnseen+what)
+	if err != nil {
+		return nil, err
+	}
+	if !known || since.IsZero() {
+		since = j.s.Now
+		if err := platform.Remember(ctx, j.j, keyUnseen+what, since); err != nil {
+			return nil, err
+		}
+	}
+	if j.s.Now.Sub(since) >= visibleLimit {
+		return nil, nil
+	}
+	out, _ := ask(ReasonStabilizing, "set", what, "running", "0", "desired", "?", "pending", "0")
+	return &out, nil
+}
+
+// seen ends what unseen began.
+func (j *job) seen(ctx context.Context, what string) error {
+	since, known, err := platform.Recall[time.Time](j.j, keyUnseen+what)
+	if err != nil || !known || since.IsZero() {
+		return err
+	}
+	return platform.Remember(ctx, j.j, keyUnseen+what, time.Time{})
+}
+
 func (j *job) logf(format string, args ...any) {
 	if j.s.Log != nil {
 		j.s.Log.Logf(slog.LevelInfo, format, args...)
@@ -153,9 +183,19 @@ func (j *job) service(ctx context.Context) (*service, *platform.Outcome, error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	if s == nil {
+		// A read may be older than the service.
+		waiting, err := j.unseen(ctx, objService)
+		if err != nil || waiting != nil {
+			return nil, waiting, err
+		}
+	}
 	if s == nil || s.Status != statusActive {
 		out, _ := platform.Fail(deploy.Why(ReasonServiceGone, "service", j.d.Name))
 		return nil, &out, nil
+	}
+	if err := j.seen(ctx, objService); err != nil {
+		return nil, nil, err
 	}
 	return s, nil, nil
 }

@@ -18,8 +18,9 @@ const (
 	failuresTell = 2
 	// unhealthyLimit is how long targets may fail their check before the set counts as broken; the grace period comes on top.
 	unhealthyLimit = 90 * time.Second
-	// visibleLimit is how long a task set that was just created may be missing from lists.
-	visibleLimit = 30 * time.Second
+	// visibleLimit is how long what was created may be missing from reads: they may be a minute old, and a call may be carried
+	// out a minute after its time-out.
+	visibleLimit = 65 * time.Second
 	// attachLimit is how long ECS may need to see a group that was just attached.
 	attachLimit = time.Minute
 )
