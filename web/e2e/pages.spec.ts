@@ -150,7 +150,7 @@ test("anything is found from anywhere, by keyboard", async ({ page }) => {
   const field = page.getByRole("combobox", { name: /Application, deployment/ });
   await expect(field).toBeFocused();
   await page.keyboard.type("sho");
-  const option = page.getByRole("option", { selected: true });
+  const option = page.getByRole("dialog").getByRole("option", { selected: true });
   await expect(option).toContainText("shop");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/(applications|deployments)\//);
