@@ -306,6 +306,7 @@ func (o *Object) idText(key string, dst *string) {
 		return
 	}
 	o.String(key, dst)
+	o.note(key, IDType)
 }
 
 func (r *pipedReader) repositories(o *Object) {

@@ -78,6 +78,8 @@ func (s *Shape) typed() schema {
 		return schema{"type": s.orNull("object"), "additionalProperties": schema{"type": []string{"string", "null"}}}
 	case TextType:
 		return s.text()
+	case IDType:
+		return s.sized(schema{"type": s.orNull("string", "integer")}, "minLength")
 	case BoolType:
 		return schema{"type": s.orNull("boolean")}
 	case WholeType:

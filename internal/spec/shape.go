@@ -21,6 +21,7 @@ const (
 	DurationType ValueType = "duration"
 	PercentType  ValueType = "percent"
 	ReplicasType ValueType = "number or percent"
+	IDType       ValueType = "text or number"
 	TextsType    ValueType = "list of texts"
 	PatternsType ValueType = "list of patterns"
 	MapType      ValueType = "map of texts"
