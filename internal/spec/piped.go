@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -285,8 +284,8 @@ func (r *pipedReader) git(o *Object) {
 func (o *Object) githubApp() *GitHubApp {
 	var a GitHubApp
 	o.Required("appID")
-	o.idText("appID", &a.AppID)
-	o.idText("installationID", &a.InstallationID)
+	o.String("appID", &a.AppID)
+	o.String("installationID", &a.InstallationID)
 	o.String("privateKeyFile", &a.PrivateKeyFile)
 	o.secretData("privateKeyData", &a.PrivateKeyData)
 	o.exactlyOne("privateKeyFile", "privateKeyData")
@@ -296,16 +295,6 @@ func (o *Object) githubApp() *GitHubApp {
 		o.Fail("apiURL", "of GitHub Enterprise Server it is https://HOST/api/v3", "apiURL is not the address of an API")
 	}
 	return &a
-}
-
-// idText reads an id that people write as a number or as a text.
-func (o *Object) idText(key string, dst *string) {
-	if _, err := strconv.ParseInt(o.Node(key).Text(), 10, 64); err == nil {
-		*dst = o.Node(key).Text()
-		o.markKnown(key)
-		return
-	}
-	o.String(key, dst)
 }
 
 func (r *pipedReader) repositories(o *Object) {

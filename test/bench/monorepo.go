@@ -188,7 +188,11 @@ func (l *monoLink) GetBlob(context.Context, string, string) ([]byte, error) {
 	return nil, errNoDeployments
 }
 
-func (l *monoLink) ReportLive(context.Context, string, string, deploy.LiveState) error {
+func (l *monoLink) AnswerQuestion(context.Context, string, client.QuestionAnswer) error {
+	return errNoDeployments
+}
+
+func (l *monoLink) ReportLive(context.Context, string, string, client.Observation) error {
 	return errNoDeployments
 }
 
