@@ -40,6 +40,7 @@ var technologies = []technology{
 	{"golang.org/x/text/", []string{outside}, "words are made at the edge"},
 	{"golang.org/x/time/", []string{outside}, "rates are a matter of the edge"},
 	{"golang.org/x/tools/txtar", []string{testOnly}, "scenarios and golden files"},
+	{"golang.org/x/tools/cover", []string{testOnly}, "mutants are drawn from what a run has reached"},
 	{"github.com/google/go-cmp/", []string{testOnly}, "comparing in tests"},
 	{"github.com/rogpeppe/go-internal/testscript", []string{testOnly}, "the command line as scripts"},
 	{"go.uber.org/goleak", []string{testOnly}, "leaked goroutines"},
