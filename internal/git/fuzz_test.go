@@ -32,7 +32,7 @@ func FuzzEndpoint(f *testing.F) {
 		if e.url == "" || e.url[0] == '-' || strings.ContainsAny(e.url, "\x00\r\n") {
 			t.Errorf("%q became %q", address, e.url)
 		}
-		if e.http && strings.Contains(strings.TrimPrefix(strings.TrimPrefix(e.url, "https://"), "http://"), "@") && e.header != "" {
+		if e.http && strings.Contains(strings.TrimPrefix(strings.TrimPrefix(e.url, "https://"), "http://"), "@") && e.fixed.header != "" {
 			if host, _, _ := strings.Cut(strings.SplitN(e.url, "://", 2)[1], "/"); strings.Contains(host, "@") {
 				t.Errorf("a credential stays in %q", e.url)
 			}
@@ -42,8 +42,8 @@ func FuzzEndpoint(f *testing.F) {
 				t.Errorf("%q is not taken out of words", s)
 			}
 		}
-		if e.header != "" {
-			e.runner("git") // reads the address again
+		if e.fixed.header != "" {
+			e.runner("git", e.fixed) // reads the address again
 		}
 	})
 }

@@ -45,7 +45,6 @@ var technologies = []technology{
 	{"github.com/rogpeppe/go-internal/testscript", []string{testOnly}, "the command line as scripts"},
 	{"go.uber.org/goleak", []string{testOnly}, "leaked goroutines"},
 	{"pgregory.net/rapid", []string{testOnly}, "properties"},
-	{"golang.org/x/tools/cover", []string{"test/mutate"}, "coverage profiles, in the form that go test writes"},
 	{"github.com/santhosh-tekuri/jsonschema/", []string{testOnly}, "schemas are judged by a validator that we did not write"},
 }
 
