@@ -32,8 +32,11 @@ func FuzzServer(f *testing.F) {
 // FuzzWork holds that any answer of a server is work or an error that an agent can say.
 func FuzzWork(f *testing.F) {
 	for _, m := range []*penstockv1.GetWorkResponse{
-		{}, {Applications: []*penstockv1.WatchedApplication{{Application: `{"id":"a"}`}}}, {Assignments: []*penstockv1.Assignment{{Deployment: `{"id":"d","plan":{"stages":[{}]}}`, Journal: []*penstockv1.JournalEntry{{Key: "k", Value: "x"}}}}},
-		{Assignments: []*penstockv1.Assignment{{Deployment: `[]`}}}, {Repositories: []*penstockv1.RepositoryWork{{Applications: []string{"{"}}}},
+		{},
+		{Applications: []*penstockv1.WatchedApplication{{Application: `{"id":"a"}`}}},
+		{Assignments: []*penstockv1.Assignment{{Deployment: `{"id":"d","plan":{"stages":[{}]}}`, Journal: []*penstockv1.JournalEntry{{Key: "k", Value: "x"}}}}},
+		{Assignments: []*penstockv1.Assignment{{Deployment: `[]`}}},
+		{Repositories: []*penstockv1.RepositoryWork{{Applications: []string{"{"}}}},
 	} {
 		text, err := proto.Marshal(m)
 		if err != nil {

@@ -48,7 +48,7 @@ func openFleet(ctx context.Context, dir string) (*fleet, error) {
 	web := httptest.NewServer(srv.Handler())
 	f := &fleet{url: web.URL, hc: web.Client(), stop: func() {
 		cancel()
-		<-done
+		<-done //nolint:errcheck // the run was ended on purpose
 		web.Close()
 		_ = st.Close()
 	}}
@@ -96,9 +96,20 @@ func (f *fleet) call(ctx context.Context, procedure string, m, into proto.Messag
 func applicationRequests() []proto.Message {
 	var out []proto.Message
 	for _, m := range []*penstockv1.ListApplicationsRequest{
-		{}, {Sort: "-last_deployment"}, {Sort: "attention"}, {Sort: "health"}, {Sort: "-name"}, {Kinds: []string{"ECSApp"}}, {Query: "payments"}, {Query: "api prod"},
-		{Query: "nothing has this name"}, {Labels: map[string]string{"env": "prod"}}, {Labels: map[string]string{"team": "search", "env": "dev"}, Sort: "attention"},
-		{Displays: []string{"ROLLED_BACK"}}, {SyncStates: []string{"DEPLOYING"}, Sort: "-last_deployment"}, {AgentIds: []string{"agent-03"}, Healths: []string{"UNKNOWN"}},
+		{},
+		{Sort: "-last_deployment"},
+		{Sort: "attention"},
+		{Sort: "health"},
+		{Sort: "-name"},
+		{Kinds: []string{"ECSApp"}},
+		{Query: "payments"},
+		{Query: "api prod"},
+		{Query: "nothing has this name"},
+		{Labels: map[string]string{"env": "prod"}},
+		{Labels: map[string]string{"team": "search", "env": "dev"}, Sort: "attention"},
+		{Displays: []string{"ROLLED_BACK"}},
+		{SyncStates: []string{"DEPLOYING"}, Sort: "-last_deployment"},
+		{AgentIds: []string{"agent-03"}, Healths: []string{"UNKNOWN"}},
 		{Providers: []string{"prod-ECSApp"}, Kinds: []string{"ECSApp", "LambdaApp"}, Sort: "display"},
 	} {
 		m.Facets = true
@@ -111,9 +122,20 @@ func applicationRequests() []proto.Message {
 func deploymentRequests() []proto.Message {
 	var out []proto.Message
 	for _, m := range []*penstockv1.ListDeploymentsRequest{
-		{}, {Sort: "oldest"}, {Statuses: []string{"RUNNING"}}, {Statuses: []string{"SUCCESS"}}, {Statuses: []string{"FAILURE"}, Kinds: []string{"ECSApp"}}, {Mine: true},
-		{ApplicationId: "app-000007"}, {Labels: map[string]string{"env": "prod"}}, {Labels: map[string]string{"team": "search"}, Statuses: []string{"ROLLED_BACK"}}, {Query: "payments"},
-		{Query: "nothing has this name"}, {Triggers: []string{"ON_COMMAND"}}, {AgentIds: []string{"agent-03"}}, {Providers: []string{"prod-ECSApp"}, Statuses: []string{"CANCELLED"}},
+		{},
+		{Sort: "oldest"},
+		{Statuses: []string{"RUNNING"}},
+		{Statuses: []string{"SUCCESS"}},
+		{Statuses: []string{"FAILURE"}, Kinds: []string{"ECSApp"}},
+		{Mine: true},
+		{ApplicationId: "app-000007"},
+		{Labels: map[string]string{"env": "prod"}},
+		{Labels: map[string]string{"team": "search"}, Statuses: []string{"ROLLED_BACK"}},
+		{Query: "payments"},
+		{Query: "nothing has this name"},
+		{Triggers: []string{"ON_COMMAND"}},
+		{AgentIds: []string{"agent-03"}},
+		{Providers: []string{"prod-ECSApp"}, Statuses: []string{"CANCELLED"}},
 	} {
 		m.Facets = true
 		out = append(out, m)

@@ -128,7 +128,8 @@ func measureOwn(ctx context.Context, s settings, dir string) ([]figure, error) {
 		median("ready_seconds", "s", 0.5, ready),
 		median("push_to_first_write_seconds_p50", "s", 1.5, pushes.total), median("own_seconds_p50", "s", 0.3, pushes.own),
 		median("between_stages_seconds_p50", "s", 0.1, pushes.between),
-		{Name: "idle_cpu_percent", Value: idle.cpu, Unit: "%", target: 1}, {Name: "idle_rss_mb", Value: idle.rss, Unit: "MB", target: 120},
+		{Name: "idle_cpu_percent", Value: idle.cpu, Unit: "%", target: 1},
+		{Name: "idle_rss_mb", Value: idle.rss, Unit: "MB", target: 120},
 	}, nil
 }
 

@@ -20,9 +20,8 @@ import (
 // api beside it, whose service stands behind the same target groups.
 type ecsSimulation struct {
 	simulation
-	rough  bool // tasks die and weights are changed by others: users may feel that
-	images []string
-	heads  []string
+	rough bool // tasks die and weights are changed by others: users may feel that
+	heads []string
 }
 
 // simulateECS runs one world on ECS and reports what it finds.

@@ -13,7 +13,7 @@ func FuzzWildcard(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, pattern, s string) {
 		if strings.Contains(pattern, `\`) || !ascii(pattern) || !ascii(s) || len(pattern)+len(s) > 60 {
-			wildcard(pattern, s)
+			_ = wildcard(pattern, s) // it must come back
 			return
 		}
 		expr := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
