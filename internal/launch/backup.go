@@ -1,9 +1,7 @@
 package launch
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -251,18 +249,11 @@ func keys(ctx context.Context, st *sqlite.Store, project string, c store.Collect
 	return out, err
 }
 
-// folds compares the fold of events with a kept state: both as the program
-// reads them, so that a field that an older version did not write is no difference.
+// folds compares the fold of events with a kept state.
 func folds[T any](fold func([]deploy.Event) (T, error), events []deploy.Event, kept []byte) (bool, error) {
 	folded, err := fold(events)
 	if err != nil {
 		return false, err
 	}
-	var was T
-	if err := json.Unmarshal(kept, &was); err != nil {
-		return false, err
-	}
-	x, err1 := json.Marshal(folded)
-	y, err2 := json.Marshal(was)
-	return bytes.Equal(x, y), errors.Join(err1, err2)
+	return engine.Agrees(kept, folded)
 }

@@ -184,18 +184,40 @@ const reindexBatch = 200
 // reindex works out the index of records that an older version kept.
 func (s *Server) reindex(ctx context.Context, project string) error {
 	apps := store.Query{Where: map[string][]string{"enabled": {""}}, NotAfter: map[string]string{"name": anyName}, Limit: reindexBatch}
-	if err := reindexAll(ctx, s, project, store.Applications, apps, (*book).keepApplication); err != nil {
+	if err := reindexAll(ctx, s, project, store.Applications, apps, (*book).foldAnew); err != nil {
 		return err
 	}
 	return reindexAll(ctx, s, project, store.Deployments, store.Query{Where: map[string][]string{"display": {""}}, Limit: reindexBatch}, (*book).keepDeployment)
+}
+
+// foldAnew keeps an application as this version folds it, which may be more than
+// an older version did. One whose stream does not lead to its state is told and
+// kept as it is: a server must not fail to start because of it.
+func (b *book) foldAnew(a deploy.Application) error {
+	stored, err := b.Read(store.Stream{Kind: deploy.StreamApplication, ID: a.ID}, 0, int(a.Seq))
+	if err != nil {
+		return err
+	}
+	events := make([]deploy.Event, len(stored))
+	for i, e := range stored {
+		events[i] = e.Event
+	}
+	folded, err := engine.FoldApp(events)
+	if err == nil && folded.Seq != a.Seq {
+		err = deploy.Errorf(deploy.CodeInternal, "it is at event %d and its stream has %d", a.Seq, folded.Seq)
+	}
+	if err != nil {
+		b.tell("fold an application anew", a.ID, err)
+		return b.keepApplication(a)
+	}
+	return b.keepApplication(folded)
 }
 
 func reindexAll[T any](ctx context.Context, s *Server, project string, c store.Collection, q store.Query, keep func(*book, T) error) error {
 	old := 0
 	err := s.view(ctx, project, func(b *book) (err error) { old, err = b.Count(c, q); return err })
 	for n := 0; err == nil && n < old; n += reindexBatch {
-		err = s.opt.Store.Update(ctx, project, func(tx store.Tx) error {
-			b := &book{Tx: tx, s: s, project: project, now: s.now()}
+		err = s.update(ctx, entry{project: project, actor: "server"}, func(b *book) error {
 			recs, err := b.List(c, q)
 			if err != nil {
 				return err
