@@ -275,8 +275,9 @@ func guards(w *world.World, m mode, die func(what, by string) bool) (func(fake.W
 // settle lets time pass until the n-th deployment of web is over. In the stage
 // cancel, if any, a person cancels it.
 func settle(w *world.World, n int, cancel string) {
-	for range 20 * 20 {
-		w.Tick(3 * time.Second)
+	step := 3 * time.Second
+	for end := time.Now().Add(20 * time.Minute); time.Now().Before(end); {
+		w.Tick(step)
 		if !w.Up() {
 			continue
 		}
@@ -284,7 +285,15 @@ func settle(w *world.World, n int, cancel string) {
 		if ok && d.Status.Terminal() {
 			return
 		}
-		if i := d.Current(); cancel != "" && i >= 0 && d.Stages[i].Name == cancel && d.Cancel == nil {
+		i := d.Current()
+		if cancel == "" || i < 0 || d.Cancel != nil {
+			continue
+		}
+		// A stage may be short: from the one before on it is looked at closely.
+		if step = 3 * time.Second; i+1 < len(d.Stages) && d.Stages[i+1].Name == cancel {
+			step = 50 * time.Millisecond
+		}
+		if d.Stages[i].Name == cancel {
 			if err := w.Cancel("bob", d.ID, ""); err != nil {
 				w.Note("cancel: %v", err)
 			}
