@@ -15,5 +15,16 @@ if (typeof HTMLDialogElement !== "undefined" && typeof HTMLDialogElement.prototy
   };
 }
 
+// jsdom lays nothing out: what draws only the rows in sight needs a height of a row and of its box.
+if (typeof HTMLElement !== "undefined") {
+  Object.defineProperty(HTMLElement.prototype, "offsetHeight", {
+    configurable: true,
+    get(this: HTMLElement) {
+      return this.getAttribute("role") === "log" ? 420 : 20;
+    },
+  });
+  HTMLElement.prototype.scrollIntoView = () => undefined;
+}
+
 beforeEach(() => i18n.loadAndActivate({ locale: "en", messages: {} }));
 afterEach(cleanup);

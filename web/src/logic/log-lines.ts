@@ -87,14 +87,6 @@ export function fold(text: string): string {
   return text.normalize("NFKC").toLowerCase();
 }
 
-/** The lines that a filter lets through, with the positions they had. */
-export function filterLines(lines: readonly LogLine[], f: LogFilter): readonly LogLine[] {
-  const least = levels.indexOf(f.level);
-  const query = fold(f.query.trim());
-  if (least === 0 && query === "") return lines;
-  return lines.filter((l) => levels.indexOf(l.level) >= least && (query === "" || fold(l.text).includes(query)));
-}
-
 /** The lines that explain a failure: the last errors, or the last lines when none is marked as an error. */
 export function tailForFailure(lines: readonly LogLine[], count: number): readonly LogLine[] {
   const errors = lines.filter((l) => l.level === "ERROR");

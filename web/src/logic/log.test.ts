@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { backoff } from "./backoff";
 import { LogFollower, type LogPiece } from "./log-follower";
-import { type Follow, LogDecoder, filterLines, follow, tailForFailure } from "./log-lines";
+import { type Follow, LogDecoder, follow, tailForFailure } from "./log-lines";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const record = (l: string, m: string, t = "2026-11-23T13:00:00Z") => `${JSON.stringify({ t, l, m })}\n`;
@@ -41,11 +41,6 @@ describe("LogDecoder", () => {
 
 describe("what of a log is shown", () => {
   const lines = new LogDecoder().push(bytes(record("DEBUG", "asked") + record("INFO", "Ready") + record("WARN", "ＳＬＯＷ answer") + record("ERROR", "gone")));
-  it("filters by level and text, any case and width", () => {
-    expect(filterLines(lines, { level: "WARN", query: "" }).map((l) => l.n)).toEqual([3, 4]);
-    expect(filterLines(lines, { level: "DEBUG", query: "slow" }).map((l) => l.n)).toEqual([3]);
-    expect(filterLines(lines, { level: "DEBUG", query: " " })).toBe(lines);
-  });
   it("explains a failure by its last errors, or its last lines", () => {
     expect(tailForFailure(lines, 2).map((l) => l.text)).toEqual(["gone"]);
     expect(tailForFailure(lines.slice(0, 3), 2).map((l) => l.n)).toEqual([2, 3]);

@@ -195,7 +195,7 @@ function Item({ node, row, d, who, expected, selected, onSelect }: ItemProps) {
         <span className="text-muted mr-1 font-normal tabular-nums">{v.position}.</span>
         <Breakable name={stage.name} />
       </button>
-      {stage.display && <Line>{stage.display}</Line>}
+      {stage.display && <Line>{stage.display.replaceAll(" %", "\u00a0%")}</Line>}
       <Exposed stage={stage} />
       {stage.reason?.code && (
         <p className={`mt-1 text-xs break-words ${stage.status === "FAILURE" ? "text-bad font-medium" : "text-muted"}`}>
@@ -329,7 +329,7 @@ function Since({ stage }: { stage: Stage }) {
 function Exposed({ stage }: { stage: Stage }) {
   const e = stage.exposure;
   if (!e || stage.rollback || (e.from === e.to && e.to === 0)) return null;
-  const text = e.from === e.to ? `${e.to} %` : `${e.from} % → ${e.to} %`;
+  const text = e.from === e.to ? `${e.to}\u00a0%` : `${e.from}\u00a0% →\u00a0${e.to}\u00a0%`;
   return (
     <p className="text-muted text-xs">
       <Trans>users on the new version: {text}</Trans>

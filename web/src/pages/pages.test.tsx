@@ -7,6 +7,7 @@ import { render, screen, waitFor, within } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 import { mockTransport } from "../../mock/server";
+import { liveOf } from "../../mock/seed";
 import { World } from "../../mock/world";
 import { makeQueryClient } from "../api/query-client";
 import { makeRouter } from "../router";
@@ -94,6 +95,54 @@ describe("the page of a deployment", () => {
     await user.click(approve);
     expect(screen.queryByRole("dialog")).toBeNull();
     expect(world.deployment("d-payments").status).toBe("RUNNING");
+  });
+
+  it("draws the same stages on an axis of time, and keeps that in the URL", async () => {
+    const { router, user } = show("/deployments/d-search");
+    await user.click(await screen.findByRole("radio", { name: "Time" }, patient));
+    await waitFor(() => expect(router.state.location.search).toEqual({ view: "time" }));
+    const rows = within(await screen.findByRole("list", { name: "Stages" })).getAllByRole("listitem");
+    expect(rows.map((r) => r.textContent)).toEqual(expect.arrayContaining([expect.stringContaining("In the queue"), expect.stringContaining("3. WAIT Failed"), expect.stringContaining("↩ ROLLBACK Succeeded28s")]));
+  });
+
+  it("says what is real, what is wished, and why they differ", async () => {
+    const { world } = show("/deployments/d-checkout");
+    expect(await screen.findByText("real is as wished", {}, patient)).toBeTruthy();
+    expect(screen.getByRole("img", { name: "20 % of requests reach v1.9.0" })).toBeTruthy();
+    expect(screen.getByRole("img", { name: /^Share of requests on v1.9.0 over time/ })).toBeTruthy();
+    await screen.findByText("Live", {}, patient);
+    const seen = liveOf(new Date(), "checkout", 50, "v1.8.2", "v1.9.0");
+    seen.at = world.now();
+    world.observe("app-checkout", seen);
+    expect(await screen.findByText(/nothing is at work that would change it/, {}, patient)).toBeTruthy();
+    expect(screen.getByRole("img", { name: "50 % of requests reach v1.9.0" })).toBeTruthy();
+  });
+
+  it("shows the failing stage, its last errors and the log of the attempt that failed", async () => {
+    const { router, user } = show("/deployments/d-ledger");
+    const alert = await screen.findByRole("alert", {}, patient);
+    await within(alert).findByText(/panic: open \/etc\/ledger/, {}, patient);
+    const chosen = within(screen.getByRole("list", { name: "Stages" })).getByRole("button", { pressed: true });
+    expect(chosen.textContent).toBe("1.ECS_CANARY_ROLLOUT");
+    expect(chosen.closest("li")?.textContent).toContain("3 tasks of task set ecs-svc/0417 stopped");
+    await user.click(within(alert).getByRole("button", { name: "Log of attempt 2" }));
+    await waitFor(() => expect(router.state.location.search).toEqual({ stage: "s1" }));
+    expect((screen.getByLabelText("Attempt") as HTMLSelectElement).value).toBe("2");
+  });
+
+  it("reads a log, and folds its steps", async () => {
+    const { user } = show("/deployments/d-search?stage=s1");
+    await screen.findByRole("log", {}, patient);
+    await user.click(screen.getByRole("button", { name: "Fold all steps" }));
+    expect(await screen.findByRole("button", { name: "Unfold all steps" })).toBeTruthy();
+  });
+
+  it("gives id, address, command and JSON to other tools", async () => {
+    const { user } = show("/deployments/d-checkout");
+    await user.click(await screen.findByRole("button", { name: "For other tools" }, patient));
+    const dialog = await screen.findByRole("dialog");
+    expect(dialog.textContent).toContain("penstock deployment follow d-checkout");
+    expect(dialog.textContent).toContain('"applicationName": "checkout"');
   });
 
   it("cancels only after the effect was said", async () => {

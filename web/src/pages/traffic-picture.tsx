@@ -17,7 +17,7 @@ export function TrafficPicture({ picture: p, d }: { picture: Picture; d: Deploym
   return (
     <figure className="space-y-1">
       <div className="flex gap-2">
-        <div aria-hidden className="text-muted flex w-10 shrink-0 flex-col justify-between py-px text-right text-xs leading-none tabular-nums">
+        <div aria-hidden className="text-muted flex h-40 w-10 shrink-0 flex-col justify-between py-px text-right text-xs leading-none tabular-nums">
           <span>100 %</span>
           <span>50</span>
           <span>0</span>

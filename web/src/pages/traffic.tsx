@@ -63,7 +63,7 @@ function Now({ d, live }: { d: Deployment; live: LiveState }) {
     <div className="space-y-2">
       <div className="flex flex-wrap items-end justify-between gap-x-8 gap-y-2">
         <p className="flex items-baseline gap-3">
-          <span className="text-new text-display font-semibold tracking-tight tabular-nums">{percentText(real)}</span>
+          <span className="text-new text-display font-semibold tracking-tight whitespace-nowrap tabular-nums">{percentText(real)}</span>
           <span>
             <span className="block font-medium">
               <Trans>
