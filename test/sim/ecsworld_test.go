@@ -108,7 +108,10 @@ func (s *ecsSimulation) pushECS(app string) {
 	case 0:
 		b.HealthyAfter = -1
 	case 1:
-		b.UnhealthyAfter = time.Duration(45+s.r.IntN(90)) * time.Second
+		// One that turns sick when it is all there is hurts users, whoever deploys it.
+		if after := time.Duration(45+s.r.IntN(90)) * time.Second; s.rough {
+			b.UnhealthyAfter = after
+		}
 	case 2:
 		b.FailToStart = true
 	case 3:

@@ -47,6 +47,25 @@ type weightsRecord struct {
 	Back        bool      `json:"back,omitempty"` // the snapshot's actions are being restored
 	PrevCanary  int       `json:"prevCanary,omitempty"`
 	HasPrevious bool      `json:"hasPrevious,omitempty"`
+	// Doubt is the instant of the newest write whose answer never came, whatever was written since: it may still take effect.
+	Doubt time.Time `json:"doubt,omitzero"`
+}
+
+// again is the record that a new write begins with: what is in doubt stays so.
+func (w weightsRecord) again(next weightsRecord) weightsRecord {
+	if next.Doubt = w.Doubt; w.Writing {
+		next.Doubt = w.At
+	}
+	return next
+}
+
+// settled is when every node of the load balancer has the last write, and no earlier one can come behind it any more.
+func (w weightsRecord) settled(settle time.Duration) time.Time {
+	until := w.At.Add(settle)
+	if late := w.Doubt.Add(lateLimit); !w.Doubt.IsZero() && late.After(until) {
+		return late
+	}
+	return until
 }
 
 // countRecord is a desired count that the deployment wrote.

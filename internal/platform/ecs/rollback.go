@@ -3,6 +3,7 @@ package ecs
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -198,7 +199,10 @@ func (j *job) restore(ctx context.Context, want func(then, now route) route) (pl
 			due = append(due, w)
 		}
 	}
-	next := weightsRecord{Primary: 100, At: j.s.Now, Back: true, PrevCanary: rec.Canary, HasPrevious: noted && !rec.Back}
+	next := rec.again(weightsRecord{Primary: 100, At: j.s.Now, Back: true, PrevCanary: rec.Canary, HasPrevious: noted})
+	if rec.Back {
+		next.PrevCanary, next.HasPrevious = rec.PrevCanary, rec.HasPrevious
+	}
 	if len(due) == 0 {
 		if noted && rec.Writing {
 			return done(platform.Remember(ctx, j.j, keyWeights, next)) // a write before a crash may be this recent
@@ -332,7 +336,45 @@ func (j *job) guardCanary(ctx context.Context) (*platform.Outcome, error) {
 			return nil, nil // the snapshot's own set serves that weight
 		}
 	}
-	return j.weightless(ctx)
+	out, err := j.weightless(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if out != nil {
+		return j.restoreAgain(ctx, out)
+	}
+	if rest, err := j.settle(ctx); err != nil || rest.Progress != platform.Done {
+		return &rest, err
+	}
+	return nil, nil
+}
+
+// restoreAgain writes the snapshot's weights once more where one of our own writes, whose answer was lost, took effect behind
+// them. Weights that this deployment never wrote are somebody else's.
+func (j *job) restoreAgain(ctx context.Context, weighted *platform.Outcome) (*platform.Outcome, error) {
+	rec, _, err := platform.Recall[weightsRecord](j.j, keyWeights)
+	if err != nil || !rec.Back || !rec.HasPrevious || rec.Doubt.IsZero() {
+		return weighted, err
+	}
+	known, err := j.allWithCanary()
+	if err != nil {
+		return weighted, nil
+	}
+	now, err := j.c.Reread(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range now {
+		if sh := share(r.Actions, j.d.canaryARN()); sh > 0 && math.Abs(sh-float64(rec.PrevCanary)) >= 0.6 {
+			return weighted, nil
+		}
+	}
+	j.logf("a write of this deployment took effect behind the way back: the weights are restored again")
+	out, err := j.backWeights(ctx)
+	if err == nil && out.Progress == platform.Done {
+		out, err = ask(ReasonWeightsApplying, "route", known[0].name())
+	}
+	return &out, err
 }
 
 // withdraw closes the ledger of task sets and deregisters the revision that we registered, unless the snapshot names it.

@@ -12,6 +12,10 @@ import (
 	"github.com/penstock-cd/penstock/internal/platform"
 )
 
+// lateLimit is how long a call may take effect behind the loss of its answer: a request that waits in a connection or in a
+// retry of somebody between.
+const lateLimit = 65 * time.Second
+
 // staleWindow is how long after our own write a read may still show what was before.
 const staleWindow = 20 * time.Second
 
@@ -197,7 +201,7 @@ func (j *job) write(ctx context.Context, now []route, p, c int, attach bool) (pl
 			due = append(due, r)
 		}
 	}
-	next := weightsRecord{Primary: p, Canary: c, At: j.s.Now, PrevCanary: rec.Canary, HasPrevious: known && !rec.Back}
+	next := rec.again(weightsRecord{Primary: p, Canary: c, At: j.s.Now, PrevCanary: rec.Canary, HasPrevious: known && !rec.Back})
 	if known && !rec.Back && rec.Primary == p && rec.Canary == c {
 		next.PrevCanary, next.HasPrevious = rec.PrevCanary, rec.HasPrevious
 	}
@@ -236,7 +240,7 @@ func (j *job) settle(ctx context.Context) (platform.Outcome, error) {
 	if err != nil || !known {
 		return done(err)
 	}
-	return settleUntil(rec.At.Add(j.d.Settle), j.s.Now)
+	return settleUntil(rec.settled(j.d.Settle), j.s.Now)
 }
 
 func settleUntil(until, now time.Time) (platform.Outcome, error) {

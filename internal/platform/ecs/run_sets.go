@@ -20,7 +20,7 @@ const (
 	unhealthyLimit = 90 * time.Second
 	// visibleLimit is how long what was created may be missing from reads: they may be a minute old, and a call may be carried
 	// out a minute after its time-out.
-	visibleLimit = 65 * time.Second
+	visibleLimit = lateLimit
 	// attachLimit is how long ECS may need to see a group that was just attached.
 	attachLimit = time.Minute
 )
