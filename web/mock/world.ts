@@ -107,6 +107,18 @@ export class World {
     this.tell("deployment", d.id, "LOG", d.applicationId);
   }
 
+  /** Makes the log of a stage as long as asked for, at once. */
+  fill(deploymentId: string, stageId: string, lines: number): void {
+    const d = this.deployment(deploymentId);
+    const s = this.stage(d, stageId);
+    const from = Number(s.startedAt?.seconds ?? 0n) * 1000;
+    const text = Array.from({ length: lines }, (_, i) => {
+      const group = i % 5000 === 0 ? { g: `part ${i / 5000 + 1}` } : {};
+      return JSON.stringify({ t: new Date(from + i).toISOString(), l: i % 97 === 96 ? "WARN" : "INFO", m: `task ${i} of ${lines} answers its health check`, ...group });
+    }).join("\n");
+    this.logs.set(`${d.id}/${s.id}/${s.attempt}`, new TextEncoder().encode(`${text}\n`));
+  }
+
   /** Marks a deployment changed after it was edited in place; readers get a copy with every answer. */
   changed(d: Deployment, type: string): void {
     d.seq += 1n;

@@ -51,12 +51,12 @@ export function LogView({ rows: all, count, ...look }: Props) {
     if (following && count > 0) rows.scrollToIndex(count - 1, { align: "end" });
   }, [count, following, rows]);
   useEffect(() => {
-    // The line of the address is sought until it has come, then never again: the reader scrolls as they like.
+    // The line of the address is sought until it is in sight, then never again: the reader scrolls as they like.
     const at = sought.current === undefined ? -1 : rowOf(all, sought.current);
     if (at < 0) return;
-    sought.current = undefined;
-    rows.scrollToIndex(at, { align: "center" });
-  }, [all, count, rows]);
+    if (rows.range && rows.range.startIndex <= at && at <= rows.range.endIndex) sought.current = undefined;
+    else rows.scrollToIndex(at, { align: "center" });
+  });
   const onScroll = () => {
     const e = box.current;
     if (e && sought.current === undefined) dispatch({ type: "scrolled", atEnd: e.scrollHeight - e.scrollTop - e.clientHeight < lineHeight });
@@ -66,7 +66,10 @@ export function LogView({ rows: all, count, ...look }: Props) {
       <div
         ref={box}
         onScroll={onScroll}
-        onWheel={(e) => e.deltaY < 0 && dispatch({ type: "scrolled", atEnd: false })}
+        onWheel={(e) => {
+          sought.current = undefined;
+          if (e.deltaY < 0) dispatch({ type: "scrolled", atEnd: false });
+        }}
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reachable by keyboard
         tabIndex={0}
         role="log"
