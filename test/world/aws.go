@@ -46,6 +46,7 @@ type AWS struct {
 	failed     []string        // the first failures, for people
 	made       map[string]bool // task sets that were ever seen
 	broken     map[string]bool // what CheckAWS has said already
+	meddled    bool            // somebody else wrote weights: where requests go is not ours to answer for any more
 	foreignAt  time.Time       // when somebody else changed weights last
 }
 
@@ -133,6 +134,9 @@ func (a *AWS) forward(primary, canary int32) []elbtypes.Action {
 
 // SetWeights changes the listener as somebody else would.
 func (a *AWS) SetWeights(primary, canary int32) error {
+	a.mu.Lock()
+	a.meddled = true
+	a.mu.Unlock()
 	a.mu.Lock()
 	a.foreignAt = time.Now()
 	a.mu.Unlock()

@@ -33,9 +33,9 @@ func (w *World) CheckAWS() {
 	}
 	dump := a.Cloud.ECS().Dump()
 	a.mu.Lock()
-	served := a.servedLocked()
+	judged := a.servedLocked() && !a.meddled
 	a.mu.Unlock()
-	if served {
+	if judged {
 		for _, text := range a.lacking(dump) {
 			w.once("traffic: " + text)
 		}
