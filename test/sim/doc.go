@@ -7,7 +7,9 @@
 //	PENSTOCK_SIM_SEEDS=n   runs so many seeds, from 1 on
 //	PENSTOCK_SIM_FOR=60s   runs seeds as long as this, the first one from the clock
 //
-// With neither of the last two only a part of the crash points and planted
+//	PENSTOCK_SIM_MUTANTS=1 draws mutants of the code as well (mutants_test.go)
+//
+// With neither seeds nor a time only a part of the crash points and planted
 // faults is tried.
 //
 // A seed fixes every fault and when it comes; what happens within one instant
