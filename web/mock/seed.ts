@@ -5,6 +5,7 @@ import {
   ApplicationSchema,
   type DiscoveredApplication,
   DiscoveredApplicationSchema,
+  DriftSchema,
   type LiveState,
   LiveStateSchema,
   type TrafficSample,
@@ -246,6 +247,7 @@ export function seed(now: Date): Seed {
   const mailer = application(now, "mailer", { agentId: "agent-2", agentName: "", agentOnline: false, liveAt: at(now, -5400), labels: { env: "prod", team: "crm" } });
   const tools = application(now, "back-office", { disabled: true, labels: { env: "stage", team: "ops" } });
   const ledger = application(now, "ledger", { health: "UNHEALTHY", lastDeploymentId: "d-ledger", lastDeploymentDisplay: "NEEDS_ATTENTION", syncState: "OUT_OF_SYNC" });
+  ledger.drift = create(DriftSchema, { count: 1, summary: "traffic: none → 30 % to the canary group", at: at(now, -900) });
   const others = ["basket", "catalogue", "gateway", "images", "inventory", "loyalty", "pricing", "profile", "ratings", "recommend", "returns", "shipping", "tax"].map((n, i) =>
     application(now, n, { labels: { env: i % 3 === 0 ? "stage" : "prod", team: i % 2 ? "shop" : "logistics" } }),
   );

@@ -135,6 +135,11 @@ function applicationHandlers(world: World, guard: Guard, may: May) {
       if (!live) return {};
       return { liveState: clone(LiveStateSchema, live), traffic: req.trafficSince ? world.trafficSince(req.applicationId, req.trafficSince) : [] };
     },
+    getDrift(req: { application: string }) {
+      guard();
+      const { drift, lastGood } = world.application(req.application);
+      return { drift, goodDeploymentId: lastGood?.deploymentId ?? "", text: drift ? "~ traffic: none → 30 % to the canary group\n" : "" };
+    },
     listDiscoveredApplications() {
       guard();
       return { applications: [...world.data.discovered], page: {} };

@@ -16,7 +16,7 @@ type Changed = Pick<Change, "streamKind" | "streamId" | "type" | "applicationId"
 
 /** Which answers a change makes old. LOG changes none: logs have a stream of their own. */
 export function staleAfter(c: Changed): Stale[] {
-  const { getApplication, listApplications, getLiveState, listDiscoveredApplications } = ApplicationService.method;
+  const { getApplication, getDrift, listApplications, getLiveState, listDiscoveredApplications } = ApplicationService.method;
   switch (c.streamKind) {
     case "deployment":
       if (c.type === "LOG") return [];
@@ -36,7 +36,7 @@ export function staleAfter(c: Changed): Stale[] {
         { method: listApplications },
         ...(c.type === "LIVE"
           ? [{ method: getLiveState, input: { applicationId: c.applicationId || c.streamId } }]
-          : [{ method: DecisionService.method.listCommands }, { method: listDiscoveredApplications }, { method: DeploymentService.method.listEvents, input: { streamId: c.streamId } }]),
+          : [{ method: getDrift, input: { application: c.streamId } }, { method: DecisionService.method.listCommands }, { method: listDiscoveredApplications }, { method: DeploymentService.method.listEvents, input: { streamId: c.streamId } }]),
       ];
     case "agent":
       return [{ method: ProjectService.method.listAgents }, { method: DecisionService.method.listCommands }, { method: listDiscoveredApplications }, { method: getApplication }, { method: listApplications }];

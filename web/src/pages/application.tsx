@@ -14,6 +14,7 @@ import { Ago } from "../ui/time";
 import { ApplicationActions } from "./application-actions";
 import { AppHealth } from "./applications";
 import { DeploymentTable } from "./deployment-table";
+import { DriftBanner } from "./drift";
 import { ResourceTable } from "./resources";
 import { TrafficPanel } from "./traffic";
 
@@ -114,6 +115,7 @@ function Banners({ app }: { app: Application }) {
           <Trans>A commit that declares something else goes out by itself; to try this one again, sync by hand.</Trans>
         </Banner>
       )}
+      <DriftBanner app={app} />
       {app.invalidDetail && (
         <Banner tone="bad" title={<Trans>The application file at the newest commit cannot be used</Trans>}>
           <pre className="font-mono text-xs whitespace-pre-wrap">{app.invalidDetail}</pre>

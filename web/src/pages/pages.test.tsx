@@ -192,6 +192,12 @@ describe("the page of an application", () => {
     expect(await screen.findByText("Git is ahead, and this application is held", {}, patient)).toBeTruthy();
   });
 
+  it("shows what somebody else changed", async () => {
+    show("/applications/app-ledger");
+    expect(await screen.findByText("Somebody else changed what is live", {}, patient)).toBeTruthy();
+    expect(await screen.findByText(/30 % to the canary group/, {}, patient)).toBeTruthy();
+  });
+
   it("is deleted only by its name", async () => {
     const { world, user } = show("/applications/app-search");
     await user.click(await screen.findByRole("button", { name: "Delete" }, patient));
