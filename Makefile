@@ -23,7 +23,7 @@ check: ## formatting, linters, generated code fresh, web checks, short unit test
 test: ## check, all Go tests, a smoke of the simulator
 	@$(SCRIPTS)/test
 
-test-all: ## ring 4: real processes, demo scenarios, browser; the whole crash matrix (run `make test` first)
+test-all: ## ring 4: real processes, demo scenarios, browser; the simulator with more crash points and seeds (run `make test` first)
 	@$(SCRIPTS)/test-all
 
 bench: ## the measured promises, as JSON lines on standard output
