@@ -40,7 +40,7 @@ test("a canary is found, watched and approved by keyboard", async ({ page }) => 
   await page.keyboard.press("Enter");
   await expect(dialog).toBeHidden();
   await expect(stages.locator("[aria-current=step]")).toContainText("ECS_PRIMARY_ROLLOUT");
-  await expect(page).toHaveTitle(/^Success · shop · Penstock$/, { timeout: 60_000 });
+  await expect(page).toHaveTitle(/^Succeeded · shop · Penstock$/, { timeout: 60_000 });
   await expect(page.getByText("error rate unchanged?").first()).toBeVisible();
 });
 

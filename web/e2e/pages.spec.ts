@@ -156,6 +156,7 @@ test("anything is found from anywhere, by keyboard", async ({ page }) => {
   await expect(page).toHaveURL(/\/(applications|deployments)\//);
   // A letter in a field is a letter: the keys that open things do nothing there.
   await page.goto(`${demo().url}/applications`);
+  await expect(page.getByRole("searchbox")).toBeVisible();
   await page.keyboard.press("/");
   await page.keyboard.type("g d?");
   await expect(page.getByRole("searchbox")).toHaveValue("g d?");
