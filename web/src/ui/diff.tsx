@@ -1,8 +1,8 @@
-import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { Trans, useLingui } from "@lingui/react/macro";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { Columns2, Download } from "lucide-react";
 import { useMemo, useRef, useState } from "react";
-import { type DiffMark, type DiffRow, collapse, diffCounts, diffLines, diffPair, rowsOf } from "../logic/diff";
+import { type DiffMark, type DiffRow, diffCounts, diffLines, rowsOf } from "../logic/diff";
 import { Button } from "./button";
 import { CopyButton } from "./copy";
 
@@ -24,13 +24,6 @@ export function DiffText({ text, name = "changes" }: { text: string; name?: stri
   return <DiffRows rows={rows} counts={diffCounts(lines)} text={text} name={name} />;
 }
 
-/** The difference of two texts, however long: only what is in sight is drawn, and what is equal is folded. */
-export function DiffPair({ before, after, name }: { before: string; after: string; name: string }) {
-  const rows = useMemo(() => diffPair(before, after), [before, after]);
-  const counts = useMemo(() => diffCounts(rows), [rows]);
-  return <DiffRows rows={rows} counts={counts} text={after} name={name} />;
-}
-
 interface Props {
   rows: readonly DiffRow[];
   counts: ReturnType<typeof diffCounts>;
@@ -42,10 +35,8 @@ function DiffRows({ rows, counts, text, name }: Props) {
   const { t } = useLingui();
   const box = useRef<HTMLDivElement>(null);
   const [aside, setAside] = useState(false);
-  const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
-  const shown = useMemo(() => collapse(rows, opened), [rows, opened]);
   const list = useVirtualizer({
-    count: shown.length,
+    count: rows.length,
     getScrollElement: () => box.current,
     estimateSize: () => lineHeight,
     overscan: 20,
@@ -81,7 +72,7 @@ function DiffRows({ rows, counts, text, name }: Props) {
       <div ref={box} tabIndex={0} role="region" aria-label={t`Changes`} className="max-h-96 overflow-auto py-1 font-mono text-xs leading-5">
         <div className="relative min-w-full" style={{ height: list.getTotalSize() }}>
           {list.getVirtualItems().map((v) => {
-            const row = shown[v.index];
+            const row = rows[v.index];
             return (
               row && (
                 <div
@@ -91,13 +82,7 @@ function DiffRows({ rows, counts, text, name }: Props) {
                   className="absolute top-0 left-0 w-full"
                   style={{ transform: `translateY(${v.start}px)` }}
                 >
-                  {"hidden" in row ? (
-                    <button type="button" className="link bg-sunken w-full px-3 text-left" onClick={() => setOpened(new Set([...opened, row.at]))}>
-                      <Plural value={row.hidden} one="show # line" other="show # lines" />
-                    </button>
-                  ) : (
-                    <Row row={row} aside={aside} />
-                  )}
+                  <Row row={row} aside={aside} />
                 </div>
               )
             );

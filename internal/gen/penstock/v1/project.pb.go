@@ -319,7 +319,7 @@ type Project struct {
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Applications found in git register themselves.
 	AutoRegister bool `protobuf:"varint,3,opt,name=auto_register,json=autoRegister,proto3" json:"auto_register,omitempty"`
-	// Whether a GitHub webhook secret is set; the secret is never sent.
+	// Whether a secret of push webhooks is set; it is never sent.
 	WebhookSecretSet bool `protobuf:"varint,4,opt,name=webhook_secret_set,json=webhookSecretSet,proto3" json:"webhook_secret_set,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

@@ -164,7 +164,7 @@ export type Project = Message<"penstock.v1.Project"> & {
   autoRegister: boolean;
 
   /**
-   * Whether a GitHub webhook secret is set; the secret is never sent.
+   * Whether a secret of push webhooks is set; it is never sent.
    *
    * @generated from field: bool webhook_secret_set = 4;
    */
