@@ -223,5 +223,5 @@ func (s *Server) RevokeAPIKey(ctx context.Context, req *connect.Request[penstock
 		}
 		return connect.NewResponse(&penstockv1.RevokeAPIKeyResponse{}), nil
 	}
-	return nil, &deploy.Error{Code: deploy.CodeNotFound, Object: m.KeyId, Message: "there is no such key; it may have been revoked before, list them with: penstock key list"}
+	return nil, &deploy.Error{Code: deploy.CodeNotFound, Object: m.KeyId, Message: "there is no such key; it may have been revoked before; the page of API keys lists those that are there"}
 }

@@ -3,6 +3,7 @@ package ecs
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -103,5 +104,27 @@ func TestGuardFindsDyingTasks(t *testing.T) {
 	}
 	if b := s.guard(); b.Kind != platform.BreachHealth || b.Reason.Code != ReasonTasksFailing {
 		t.Errorf("%+v", b)
+	}
+}
+
+// A write whose answer was lost stays in doubt through the writes behind it, and settling waits until it can come no more.
+func TestAWriteInDoubtIsWaitedFor(t *testing.T) {
+	t0 := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	lost := weightsRecord{Canary: 20, At: t0, Writing: true}
+	repeated := lost.again(weightsRecord{Canary: 20, At: t0.Add(5 * time.Second)})
+	back := repeated.again(weightsRecord{Back: true, At: t0.Add(10 * time.Second)})
+	sure := weightsRecord{Canary: 20, At: t0}
+	for name, x := range map[string]struct {
+		rec  weightsRecord
+		want time.Time
+	}{
+		"nothing is in doubt":               {sure.again(weightsRecord{At: t0.Add(time.Second)}), t0.Add(31 * time.Second)},
+		"repeated":                          {repeated, t0.Add(lateLimit)},
+		"the way back, and it may come yet": {back, t0.Add(lateLimit)},
+		"long ago":                          {back.again(weightsRecord{At: t0.Add(time.Hour)}), t0.Add(time.Hour + 30*time.Second)},
+	} {
+		if got := x.rec.settled(30 * time.Second); !got.Equal(x.want) {
+			t.Errorf("%s: settled at %s, want %s", name, got.Sub(t0), x.want.Sub(t0))
+		}
 	}
 }
