@@ -224,8 +224,8 @@ func TestALostLeaseStopsWritesBeforeItRunsOut(t *testing.T) {
 		b.rec.set(func() { b.rec.workDown = false })
 		b.until("writes", time.Minute, func(deploy.Deployment) bool { return written() })
 		b.rec.set(func() {
-			if i, j := slices.Index(b.rec.calls, "renew"), slices.Index(b.rec.calls, "get work"); i < 0 || j < i {
-				t.Errorf("calls on return: %v; want work fetched behind the renewal", b.rec.calls)
+			if i, j := slices.Index(b.rec.calls, "renew"), slices.Index(b.rec.calls, "got work"); i < 0 || j < i {
+				t.Errorf("calls on return: %v; want work got behind the renewal", b.rec.calls)
 			}
 		})
 	})

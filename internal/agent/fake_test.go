@@ -187,6 +187,7 @@ func (p *process) GetWork(_ context.Context, session string) (client.Work, error
 	if p.workDown {
 		return client.Work{}, errDown
 	}
+	p.calls = append(p.calls, "got work")
 	w := client.Work{
 		Applications: []deploy.Application{p.app},
 		Repositories: []client.RepositoryWork{{RepoID: "r", Branch: "main", Head: p.head, Applications: []deploy.Application{p.app}}},
