@@ -112,6 +112,7 @@ func (r *liveReporter) state() (app deploy.Application, every time.Duration) {
 }
 
 func (r *liveReporter) run() {
+	spread := random(r.a.opt.ProcessID, r.id)
 	for r.ctx.Err() == nil {
 		app, every := r.state()
 		select {
@@ -124,7 +125,7 @@ func (r *liveReporter) run() {
 		if _, now := r.state(); now < every {
 			every = now
 		}
-		sleep(r.ctx, jitter(every), r.now, nil)
+		sleep(r.ctx, jitter(spread, every), r.now, nil)
 	}
 }
 

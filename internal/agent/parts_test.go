@@ -112,7 +112,7 @@ func TestAStageLogArrivesOnceWhateverIsLost(t *testing.T) {
 			l := newStageLog(client.LogChunk{}, masker([]string{"pass\nword1"}), send)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			var wait sync.WaitGroup
-			wait.Go(func() { l.run(ctx) })
+			wait.Go(func() { l.run(ctx, newRetries(random("process", "log"), logEvery, maxBackoff)) })
 			for i := range lines {
 				l.Logf(slog.LevelInfo, "%d %s", i, strings.Repeat("x", width))
 				if i%50 == 0 {

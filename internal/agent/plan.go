@@ -30,7 +30,7 @@ func (e reasonError) Error() string { return e.why.String() }
 // plan makes the plan of a deployment and reports it. What trying again can
 // cure is tried again until the server's deadline for plans.
 func (w *worker) plan(ctx context.Context, d deploy.Deployment) {
-	tries := newRetries(500*time.Millisecond, maxBackoff)
+	tries := w.a.retries("plan", 500*time.Millisecond, maxBackoff)
 	for ctx.Err() == nil && !w.a.isStopping() {
 		p, pin, err := w.a.makePlan(ctx, d, w.app)
 		if ctx.Err() != nil {

@@ -100,11 +100,11 @@ func (p *poller) follow() {
 }
 
 func (p *poller) run() {
-	tries := newRetries(p.a.opt.PollEvery, max(p.a.opt.PollEvery, maxPollPause))
+	tries, spread := p.a.retries("poll", p.a.opt.PollEvery, max(p.a.opt.PollEvery, maxPollPause)), random(p.a.opt.ProcessID, "pause")
 	p.tidied = time.Now()
 	for p.ctx.Err() == nil {
 		p.tidy()
-		pause := jitter(p.a.opt.PollEvery)
+		pause := jitter(spread, p.a.opt.PollEvery)
 		err := p.poll(p.ctx)
 		switch {
 		case p.ctx.Err() != nil:

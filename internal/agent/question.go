@@ -77,7 +77,7 @@ func (a *Agent) insist(ctx context.Context, q client.Question) (deploy.Answer, e
 	until := max(q.Limit-answerMargin, q.Limit/2)
 	ctx, cancel := context.WithTimeout(ctx, until)
 	defer cancel()
-	tries := newRetries(500*time.Millisecond, maxBackoff)
+	tries := a.retries("question", 500*time.Millisecond, maxBackoff)
 	var last error
 	for {
 		ans, err := a.consider(ctx, q)

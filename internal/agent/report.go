@@ -31,7 +31,7 @@ const refusedPause = 5 * time.Second
 // that the report itself is wrong.
 func (w *worker) report(ctx context.Context, r client.Report) error {
 	r.DeploymentID, r.Epoch, r.EventID = w.id, w.epoch, uuid.Must(uuid.NewV7()).String()
-	tries := newRetries(200*time.Millisecond, maxBackoff)
+	tries := w.a.retries("report", 200*time.Millisecond, maxBackoff)
 	for {
 		d, err := w.send(ctx, r)
 		if err == nil {

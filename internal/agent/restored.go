@@ -20,7 +20,7 @@ func (w *worker) lookedFirst(ctx context.Context, j *job) bool {
 	if seen, looked := w.journal.Get(deploy.JournalLooked); !restored || looked && bytes.Equal(seen, mark) {
 		return true
 	}
-	tries := newRetries(500*time.Millisecond, maxBackoff)
+	tries := w.a.retries("restored", 500*time.Millisecond, maxBackoff)
 	for {
 		fine, err := w.lookAtRestored(ctx, j)
 		if err == nil && fine {

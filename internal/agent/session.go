@@ -15,7 +15,7 @@ import (
 // keepSession holds a session until the context ends: a new one whenever the
 // control plane says that the old one is over or its store was restored.
 func (a *Agent) keepSession(ctx context.Context) {
-	tries := newRetries(500*time.Millisecond, maxBackoff)
+	tries := a.retries("session", 500*time.Millisecond, maxBackoff)
 	var said string
 	for ctx.Err() == nil {
 		sent := time.Now()

@@ -95,8 +95,7 @@ func (l *stageLog) write(level slog.Level, msg, group string) {
 
 // run sends what was written every logEvery, or sooner when much was, until the
 // context ends.
-func (l *stageLog) run(ctx context.Context) {
-	tries := newRetries(logEvery, maxBackoff)
+func (l *stageLog) run(ctx context.Context, tries *retries) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():

@@ -57,7 +57,7 @@ func (w *worker) step(ctx context.Context, d deploy.Deployment, t engine.Task) {
 	if j.name != "" {
 		j.log.begin(j.name, t.Step, len(j.stage.Steps))
 	}
-	tries := newRetries(500*time.Millisecond, maxBackoff)
+	tries := w.a.retries("step", 500*time.Millisecond, maxBackoff)
 	for w.mayWrite(ctx, j) && w.lookedFirst(ctx, j) {
 		out, err := w.ask(ctx, j)
 		if ctx.Err() != nil {
@@ -105,7 +105,7 @@ func (w *worker) prepare(ctx context.Context, j *job) bool {
 		return false
 	}
 	j.p, j.cfg = p, prov.Config
-	tries := newRetries(200*time.Millisecond, maxBackoff)
+	tries := w.a.retries("prepare", 200*time.Millisecond, maxBackoff)
 	for {
 		if j.state, err = w.state(ctx, j.d); err == nil {
 			return true
@@ -212,7 +212,7 @@ func (w *worker) finish(ctx context.Context, j *job) {
 
 // readBack observes until it succeeds: no silence counts as success.
 func (w *worker) readBack(ctx context.Context, j *job) (digest string, ok bool) {
-	tries := newRetries(500*time.Millisecond, maxBackoff)
+	tries := w.a.retries("read back", 500*time.Millisecond, maxBackoff)
 	for {
 		live, err := w.a.observe(ctx, j.p, platform.Target{App: j.d.App, Desired: j.state.Desired, ProviderConfig: j.cfg})
 		if err == nil {

@@ -11,7 +11,7 @@ import (
 // follow holds the stream of wake-ups of a session. Nothing depends on it: what it says can
 // be fetched, and is fetched from time to time anyway.
 func (a *Agent) follow(ctx context.Context, session string) {
-	tries := newRetries(200*time.Millisecond, maxBackoff)
+	tries := a.retries("follow", 200*time.Millisecond, maxBackoff)
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := a.stream(ctx, session)
@@ -61,7 +61,7 @@ func (a *Agent) woken(w client.Wakeup) {
 // runWork fetches what is due when the session begins, when woken and every
 // workEvery, and makes the goroutines of this process what it says.
 func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.WaitGroup) {
-	tries := newRetries(200*time.Millisecond, maxBackoff)
+	tries := a.retries("work", 200*time.Millisecond, maxBackoff)
 	pause := workEvery
 	for ctx.Err() == nil {
 		sleep(ctx, pause, a.workKick, nil)

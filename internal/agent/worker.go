@@ -193,7 +193,7 @@ func (w *worker) stageLog(stage string, attempt int) *stageLog {
 			return full, err
 		})
 	w.logs[key] = l
-	w.logWait.Go(func() { l.run(w.ctx) })
+	w.logWait.Go(func() { l.run(w.ctx, w.a.retries("log", logEvery, maxBackoff)) })
 	return l
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,9 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	}
 	s.calmECS()
 	simulated.Add(int64(time.Since(s.begin)))
+	if f := os.Getenv("DIG"); f != "" {
+		_ = os.WriteFile(f, []byte(strings.Join(s.w.Trace(), "\n")+"\n"), 0o600)
+	}
 	return s.w.Problems()
 }
 

@@ -82,7 +82,9 @@ func newAWS(t testing.TB, o AWSOptions) *AWS {
 	if err := a.Cloud.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	a.ECS, a.ELB = awsecs.NewFromConfig(a.Cloud.AWSConfig()), elbv2.NewFromConfig(a.Cloud.AWSConfig())
+	cfg := a.Cloud.AWSConfig()
+	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // its pauses are drawn at random
+	a.ECS, a.ELB = awsecs.NewFromConfig(cfg), elbv2.NewFromConfig(cfg)
 	if err := a.prepare(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -100,16 +102,19 @@ func (a *AWS) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, arn := range map[string]*string{"primary": &a.Primary, "canary": &a.Canary, "loose": &a.Loose} {
+	for _, g := range []struct {
+		name string
+		arn  *string
+	}{{"primary", &a.Primary}, {"canary", &a.Canary}, {"loose", &a.Loose}} {
 		out, err := a.ELB.CreateTargetGroup(ctx, &elbv2.CreateTargetGroupInput{
-			Name: &name, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String("vpc-1"), TargetType: elbtypes.TargetTypeEnumIp,
+			Name: &g.name, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String("vpc-1"), TargetType: elbtypes.TargetTypeEnumIp,
 			HealthCheckIntervalSeconds: aws.Int32(5), HealthCheckTimeoutSeconds: aws.Int32(2), HealthyThresholdCount: aws.Int32(2), UnhealthyThresholdCount: aws.Int32(2),
 		})
 		if err != nil {
 			return err
 		}
-		*arn = *out.TargetGroups[0].TargetGroupArn
-		_, err = a.ELB.ModifyTargetGroupAttributes(ctx, &elbv2.ModifyTargetGroupAttributesInput{TargetGroupArn: arn, Attributes: []elbtypes.TargetGroupAttribute{
+		*g.arn = *out.TargetGroups[0].TargetGroupArn
+		_, err = a.ELB.ModifyTargetGroupAttributes(ctx, &elbv2.ModifyTargetGroupAttributesInput{TargetGroupArn: g.arn, Attributes: []elbtypes.TargetGroupAttribute{
 			{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("5")},
 		}})
 		if err != nil {

@@ -159,12 +159,12 @@ func (w *World) join() {
 		w.T.Fatalf("register agent: %v", err)
 	}
 	w.agentKey = reg.Msg.Key
-	for name, role := range map[string]string{"ann": "admin", "bob": "operator", "eve": "viewer"} {
-		key, err := admin.Projects.CreateAPIKey(ctx, connect.NewRequest(&penstockv1.CreateAPIKeyRequest{Name: name, Role: role}))
+	for _, u := range [][2]string{{"ann", "admin"}, {"bob", "operator"}, {"eve", "viewer"}} {
+		key, err := admin.Projects.CreateAPIKey(ctx, connect.NewRequest(&penstockv1.CreateAPIKeyRequest{Name: u[0], Role: u[1]}))
 		if err != nil {
-			w.T.Fatalf("key of %s: %v", name, err)
+			w.T.Fatalf("key of %s: %v", u[0], err)
 		}
-		w.users[name] = w.connect(key.Msg.Key)
+		w.users[u[0]] = w.connect(key.Msg.Key)
 	}
 }
 

@@ -17,6 +17,9 @@ import (
 	"github.com/penstock-cd/penstock/internal/platform"
 )
 
+// repeatAfter is how long the SDK waits before it repeats a call once.
+const repeatAfter = 150 * time.Millisecond
+
 // awsCloud is the cloud through the AWS SDK.
 type awsCloud struct {
 	ecs    *ecs.Client
@@ -34,7 +37,9 @@ func connectAWS(ctx context.Context, p provider, opt Options) (*awsCloud, error)
 	load := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRetryer(func() aws.Retryer {
 			// The agent's loop owns retrying; one quick repeat hides a reset connection.
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 2, 300*time.Millisecond })
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.Backoff = 2, retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return repeatAfter, nil })
+			})
 		}),
 	}
 	if p.Region != "" {
