@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/penstock-cd/penstock/internal/client"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
@@ -87,7 +85,7 @@ func (w *worker) breached(ctx context.Context, b platform.Breach) {
 		why = deploy.Why(deploy.ReasonBreach, "detail", string(b.Kind))
 	}
 	d, err := w.send(ctx, client.Report{
-		DeploymentID: w.id, Epoch: w.epoch, EventID: uuid.Must(uuid.NewV7()).String(), Breach: &client.BreachReport{Kind: string(b.Kind), Reason: why},
+		DeploymentID: w.id, Epoch: w.epoch, EventID: w.a.opt.NewID(w.id), Breach: &client.BreachReport{Kind: string(b.Kind), Reason: why},
 	})
 	switch {
 	case err == nil:

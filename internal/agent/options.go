@@ -76,8 +76,10 @@ type Options struct {
 	Metrics  prometheus.Registerer // nil: a registry of its own
 
 	ProcessID string // new for each process; "" makes one
-	Host      string // "" asks the system
-	Version   string
+	// NewID makes the id of a report on a deployment, never one twice; nil makes UUIDs.
+	NewID   func(deployment string) string
+	Host    string // "" asks the system
+	Version string
 	// Secrets are values that are masked in stage logs, beside the key and the
 	// passwords of the configuration.
 	Secrets []string
@@ -106,6 +108,9 @@ func (o *Options) prepare() error {
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.NewID == nil {
+		o.NewID = func(string) string { return uuid.Must(uuid.NewV7()).String() }
 	}
 	if o.ProcessID == "" {
 		o.ProcessID = uuid.Must(uuid.NewV7()).String()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/penstock-cd/penstock/internal/client"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
@@ -30,7 +28,7 @@ const refusedPause = 5 * time.Second
 // context ends; the guard goes on between tries. The error is one that says
 // that the report itself is wrong.
 func (w *worker) report(ctx context.Context, r client.Report) error {
-	r.DeploymentID, r.Epoch, r.EventID = w.id, w.epoch, uuid.Must(uuid.NewV7()).String()
+	r.DeploymentID, r.Epoch, r.EventID = w.id, w.epoch, w.a.opt.NewID(w.id)
 	tries := w.a.retries("report", 200*time.Millisecond, maxBackoff)
 	for {
 		d, err := w.send(ctx, r)
@@ -83,7 +81,7 @@ func (w *worker) tell(ctx context.Context, t engine.Task, stage string, why depl
 		return
 	}
 	d, err := w.send(ctx, client.Report{
-		DeploymentID: w.id, Epoch: w.epoch, EventID: uuid.Must(uuid.NewV7()).String(),
+		DeploymentID: w.id, Epoch: w.epoch, EventID: w.a.opt.NewID(w.id),
 		Step: &client.StepReport{Stage: stage, Attempt: t.Attempt, Step: t.Step, Progress: "WAITING", Reason: why},
 	})
 	if err != nil {

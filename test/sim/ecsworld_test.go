@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +32,7 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	if p.wrap != nil {
 		opt.WrapLink = func(pr *world.Process, l agent.Link) agent.Link { return p.wrap(s.w)(pr, l) }
 	}
-	opt.Made = func(w *world.World) { s.w = w }
+	opt.Made = func(w *world.World) { s.take(w, p) }
 	s.w = world.New(t, opt)
 	defer s.w.Close()
 	if p.prepare != nil {
@@ -63,9 +62,6 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	}
 	s.calmECS()
 	simulated.Add(int64(time.Since(s.begin)))
-	if f := os.Getenv("DIG"); f != "" {
-		_ = os.WriteFile(f, []byte(strings.Join(s.w.Trace(), "\n")+"\n"), 0o600)
-	}
 	return s.w.Problems()
 }
 

@@ -132,9 +132,10 @@ type plan struct {
 	prepare func(*world.World)
 	deaths  bool // agents die more often, right after a write to the cloud
 
-	ecs    bool          // in worlds on ECS
-	twin   bool          // with a second application behind the same groups
-	settle time.Duration // of the agents' provider
+	made   func(*world.World) // is told the world
+	ecs    bool               // in worlds on ECS
+	twin   bool               // with a second application behind the same groups
+	settle time.Duration      // of the agents' provider
 }
 
 // built reports whether anything is built in on purpose.
@@ -198,7 +199,7 @@ func simulate(t *testing.T, seed uint64, p plan) (problems []string) {
 	if p.built() {
 		opt.RouteLag = 8 * time.Second
 	}
-	opt.Made = func(w *world.World) { s.w = w }
+	opt.Made = func(w *world.World) { s.take(w, p) }
 	s.w = world.New(t, opt)
 	defer s.w.Close()
 	if p.prepare != nil {
@@ -222,6 +223,14 @@ func simulate(t *testing.T, seed uint64, p plan) (problems []string) {
 	s.calm()
 	simulated.Add(int64(time.Since(s.begin)))
 	return s.w.Problems()
+}
+
+// take is told the world before anything runs in it.
+func (s *simulation) take(w *world.World, p plan) {
+	s.w = w
+	if p.made != nil {
+		p.made(w)
+	}
 }
 
 var pipelines = []string{noPipeline, shortCanary, shortCanary, blueGreen, `  timeout: 30m
@@ -490,7 +499,11 @@ func (s *simulation) calm() {
 // count adds up the deployments of a world.
 func (s *simulation) count() {
 	for _, app := range s.apps {
-		deployments.Add(int64(len(s.w.Deployments(app))))
+		all := s.w.Deployments(app)
+		deployments.Add(int64(len(all)))
+		for _, d := range all {
+			s.w.Note("%s of %s ended %s %s at %s after %d events", d.ID, app, d.Status, d.End, d.FinishedAt.Format(time.TimeOnly), d.Seq)
+		}
 	}
 }
 

@@ -87,6 +87,7 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	ctx := r.Context()
+	onTheWay(ctx, call.By, call.Op, call.Body)
 	r, thawed := l.stand(r)
 	if !thawed {
 		return nil, errLinkCut

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,11 +27,14 @@ type Process struct {
 	stop  context.CancelFunc
 	done  chan struct{}
 	cloud *awsLink // nil without Options.AWS
+
+	mu      sync.Mutex
+	reports map[string]int // by deployment
 }
 
 // StartAgent starts a process.
 func (w *World) StartAgent(name string) *Process {
-	p := &Process{Name: name, Link: newLink(w.host), w: w, done: make(chan struct{}), ended: make(chan struct{})}
+	p := &Process{Name: name, Link: newLink(w.host, name), w: w, reports: map[string]int{}, done: make(chan struct{}), ended: make(chan struct{})}
 	var link agent.Link = &audited{Link: client.NewLink(p.Link, baseURL, w.agentKey), w: w, p: p}
 	if w.opt.WrapLink != nil {
 		link = w.opt.WrapLink(p, link)
@@ -49,7 +53,7 @@ func (w *World) StartAgent(name string) *Process {
 			}
 			return repo.Mirror(r.Branch), nil
 		},
-		Logger: w.log.With("process", name), ProcessID: name, Host: "host", Version: "test",
+		Logger: w.log.With("process", name), NewID: p.newID, ProcessID: name, Host: "host", Version: "test",
 	})
 	if err != nil {
 		w.T.Fatalf("agent %s: %v", name, err)
@@ -67,6 +71,15 @@ func (w *World) StartAgent(name string) *Process {
 		}
 	})
 	return p
+}
+
+// newID counts by deployment, so that two of them that report at one instant get
+// the same ids whoever comes first.
+func (p *Process) newID(deployment string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports[deployment]++
+	return fmt.Sprintf("%s-%s-%d", p.Name, deployment, p.reports[deployment])
 }
 
 // Kill ends the process as SIGKILL does: from this instant nothing it does

@@ -94,7 +94,7 @@ func New(t testing.TB, opt Options) *World {
 		opt.Made(w)
 	}
 	w.Cloud.Latency, w.Cloud.RouteLag = opt.Latency, opt.RouteLag
-	w.Cloud.Pause, w.Cloud.Later = pause, func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	w.Cloud.Pause, w.Cloud.Later = travel, func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	w.log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	dir, err := tempDir()
 	if err != nil {
@@ -135,6 +135,12 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// travel is the time of a call to the fake cloud.
+func travel(ctx context.Context, call string, d time.Duration) {
+	onTheWay(ctx, "fake cloud", call, nil)
+	pause(ctx, d)
+}
+
 // tempDir makes a directory in memory where the system has such a place.
 func tempDir() (string, error) {
 	parent := ""
@@ -169,7 +175,7 @@ func (w *World) join() {
 }
 
 func (w *World) connect(token string) *client.Client {
-	return client.New(client.Config{Server: baseURL, Token: token, HTTPClient: newLink(w.host)})
+	return client.New(client.Config{Server: baseURL, Token: token, HTTPClient: newLink(w.host, "")})
 }
 
 // quiesce waits until nothing more happens at this instant.

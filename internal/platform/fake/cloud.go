@@ -125,7 +125,7 @@ type Cloud struct {
 	Latency time.Duration
 	// Pause lets time pass for a call, at most until its context ends; Later
 	// runs a function after a time. The one who made the cloud owns its time.
-	Pause func(context.Context, time.Duration)
+	Pause func(ctx context.Context, call string, d time.Duration)
 	Later func(time.Duration, func())
 	// RouteLag is how long after a write of weights traffic still follows the former ones.
 	RouteLag time.Duration
@@ -220,7 +220,7 @@ var errGone = errors.New("not found")
 
 // read reads a service: nil when it does not exist.
 func (c *Cloud) read(ctx context.Context, name string) (*Service, error) {
-	if err := c.arrive(ctx); err != nil {
+	if err := c.arrive(ctx, "read "+name); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -237,16 +237,16 @@ func (c *Cloud) read(ctx context.Context, name string) (*Service, error) {
 }
 
 // arrive lets the time of a call pass.
-func (c *Cloud) arrive(ctx context.Context) error {
+func (c *Cloud) arrive(ctx context.Context, call string) error {
 	if c.Latency > 0 && c.Pause != nil {
-		c.Pause(ctx, c.Latency)
+		c.Pause(ctx, call, c.Latency)
 	}
 	return context.Cause(ctx)
 }
 
 // write carries out one write, as the interceptor says.
 func (c *Cloud) write(ctx context.Context, w Write, effect func(*Service) error) error {
-	if err := c.arrive(ctx); err != nil {
+	if err := c.arrive(ctx, fmt.Sprint(w)); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -1,0 +1,37 @@
+package sim
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/penstock-cd/penstock/test/world"
+)
+
+// TestReplay runs a world twice: what a seed found once it must find again, or
+// nobody can look for the cause. Everything that was done to the world, and how
+// each deployment ended, must come at the same instant in the same order.
+func TestReplay(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("PENSTOCK_SIM_REPLAYS"))
+	if err != nil || n < 1 {
+		n = 2
+	}
+	for seed := uint64(1); seed <= uint64(n); seed++ {
+		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
+			var traces [2][]string
+			for i := range traces {
+				synctest.Test(t, func(t *testing.T) {
+					var w *world.World
+					run(t, seed, plan{made: func(made *world.World) { w = made }})
+					traces[i] = w.Trace()
+				})
+			}
+			if diff := cmp.Diff(traces[0], traces[1]); diff != "" {
+				t.Errorf("a second run of the seed went another way (-first +second):\n%s", diff)
+			}
+		})
+	}
+}
