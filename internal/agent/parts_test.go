@@ -289,3 +289,34 @@ func TestWithoutCredentials(t *testing.T) {
 		}
 	}
 }
+
+func TestAPlanIsNotMadeOfWhatIsOver(t *testing.T) {
+	t0 := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	good := &deploy.Good{LiveDigest: "new", At: t0}
+	for name, c := range map[string]struct {
+		app   deploy.Application
+		live  string
+		began time.Time
+		now   time.Time
+		wait  bool
+	}{
+		"the first deployment":                     {deploy.Application{}, "", t0, t0, false},
+		"what the last one left":                   {deploy.Application{LastGood: good}, "new", t0, t0.Add(time.Second), false},
+		"the state before, right behind the end":   {deploy.Application{LastGood: good}, "old", t0.Add(time.Second), t0.Add(time.Second), true},
+		"still another one when it cannot be late": {deploy.Application{LastGood: good}, "old", t0.Add(time.Second), t0.Add(readLag), false},
+		"behind a way back": {
+			deploy.Application{LastGood: good, Hold: &deploy.Hold{At: t0.Add(time.Hour)}}, "rolled back", t0.Add(time.Hour), t0.Add(time.Hour + time.Second), true,
+		},
+		"a hold that is older than the good state": {deploy.Application{LastGood: good, Hold: &deploy.Hold{At: t0.Add(-time.Hour)}}, "old", t0, t0.Add(readLag), false},
+		"a clock far behind the server's": {
+			deploy.Application{LastGood: good}, "old", t0.Add(-time.Hour), t0.Add(-time.Hour + readLag), false,
+		},
+	} {
+		w := &draft{app: c.app, began: c.began}
+		w.pin.Live.Digest = c.live
+		err := w.current(c.now)
+		if can, _ := platform.CanRetry(err); (err != nil) != c.wait || err != nil && !can {
+			t.Errorf("%s: %v, want a wait: %v", name, err, c.wait)
+		}
+	}
+}

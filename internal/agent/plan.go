@@ -30,9 +30,9 @@ func (e reasonError) Error() string { return e.why.String() }
 // plan makes the plan of a deployment and reports it. What trying again can
 // cure is tried again until the server's deadline for plans.
 func (w *worker) plan(ctx context.Context, d deploy.Deployment) {
-	tries := w.a.retries("plan", 500*time.Millisecond, maxBackoff)
+	tries, began := w.a.retries("plan", 500*time.Millisecond, maxBackoff), time.Now()
 	for ctx.Err() == nil && !w.a.isStopping() {
-		p, pin, err := w.a.makePlan(ctx, d, w.app)
+		p, pin, err := w.a.makePlan(ctx, d, w.app, began)
 		if ctx.Err() != nil {
 			return
 		}
@@ -85,6 +85,7 @@ type draft struct {
 	repo   Repo
 	commit git.Commit
 	file   *application
+	began  time.Time // of the first try
 	pin    pinned
 	in     plan.Input
 }
@@ -92,14 +93,14 @@ type draft struct {
 // makePlan reads the files, looks at what is, and decides what is to be done.
 // Nothing is written but two blobs. Errors are marked Final unless trying again
 // can help.
-func (a *Agent) makePlan(ctx context.Context, d deploy.Deployment, app deploy.Application) (p deploy.Plan, _ *pinned, err error) {
+func (a *Agent) makePlan(ctx context.Context, d deploy.Deployment, app deploy.Application, began time.Time) (p deploy.Plan, _ *pinned, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			a.log.Error("planning panicked", "deployment", d.ID, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			err = platform.Final(fmt.Errorf("internal error while planning: %v; the agent's log has more", r))
 		}
 	}()
-	w := &draft{a: a, d: d, app: app}
+	w := &draft{a: a, d: d, app: app, began: began}
 	if err := w.load(ctx); err != nil {
 		return p, nil, err
 	}
@@ -225,18 +226,34 @@ func gitError(err error) error {
 // look observes what is live and gathers what is known of the running commit.
 func (w *draft) look(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	begin := time.Now()
 	g.Go(func() (err error) {
 		w.pin.Live, err = w.a.observe(ctx, w.p, platform.Target{App: w.d.App, Desired: w.pin.Desired, ProviderConfig: w.cfg})
 		if err != nil {
-			err = fmt.Errorf("look at what is live: %w", err)
+			return fmt.Errorf("look at what is live: %w", err)
 		}
-		return err
+		return w.current(begin)
 	})
 	g.Go(func() error {
 		w.running(ctx)
 		return nil
 	})
 	return g.Wait()
+}
+
+// readLag is how old an answer of a cloud about itself may be.
+const readLag = 65 * time.Second
+
+// current is an error while what was seen may be the state before the last
+// deployment: a cloud may answer late, the process that read the end back may be
+// another one, and a plan and its snapshot would be made of what is over. What
+// still differs after that time was changed by somebody else.
+func (w *draft) current(now time.Time) error {
+	ended, want := w.app.LastEnd()
+	if ended.IsZero() || now.Sub(ended) >= readLag || now.Sub(w.began) >= readLag || w.pin.Live.Digest == want {
+		return nil
+	}
+	return platform.Retryable(errors.New("what is live is not what the last deployment left: the answer may be older than its end"), time.Second)
 }
 
 // observe calls the platform; a panic is an error of ours.

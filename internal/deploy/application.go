@@ -50,6 +50,19 @@ type Good struct {
 	At            time.Time `json:"at"`
 }
 
+// LastEnd is when the last deployment ended that reached what it declared or
+// took it back, and the digest of what it left behind; zero when that is unknown.
+func (a Application) LastEnd() (at time.Time, digest string) {
+	if a.LastGood == nil {
+		return time.Time{}, ""
+	}
+	at = a.LastGood.At
+	if a.Hold != nil && a.Hold.At.After(at) {
+		at = a.Hold.At
+	}
+	return at, a.LastGood.LiveDigest
+}
+
 // Hold keeps an application at a desired state that had to be rolled back:
 // only a newer digest or a person's sync starts again.
 type Hold struct {

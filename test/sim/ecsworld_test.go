@@ -45,7 +45,7 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 		if err := s.w.AWS.Live(context.Background(), "web", "v0"); err != nil {
 			t.Fatal(err)
 		}
-		s.w.Tick(40 * time.Second)
+		s.w.Tick(40*time.Second + opt.AWSOptions.Profile.ReadLag) // a service that nobody can see yet is no service to take over
 		s.w.AWS.Good()
 	}
 	if s.r.IntN(3) == 0 || p.twin {
@@ -70,11 +70,11 @@ func (s *ecsSimulation) cloud(p plan) world.AWSOptions {
 	pick := func(ds ...time.Duration) time.Duration { return ds[s.r.IntN(len(ds))] }
 	prof := localcloud.Profile{
 		Name: "random", Nodes: 1 + s.r.IntN(3), Latency: time.Duration(s.r.IntN(80)) * time.Millisecond, Watch: 2 * time.Second,
-		WeightLagMax: pick(0, 10*time.Second, 60*time.Second),
+		WeightLagMax: pick(0, 10*time.Second, 60*time.Second), ReadLag: pick(0, 0, 10*time.Second, 60*time.Second),
 	}
 	o := world.AWSOptions{FromGood: true, Seed: s.seed, Every: 500 * time.Millisecond, Settle: max(30*time.Second, prof.WeightLagMax+5*time.Second)}
 	if p.built() {
-		prof.WeightLagMin, prof.WeightLagMax, prof.Nodes = 5*time.Second, 20*time.Second, 2
+		prof.WeightLagMin, prof.WeightLagMax, prof.Nodes, prof.ReadLag = 5*time.Second, 20*time.Second, 2, 0
 		o.Settle = 30 * time.Second
 	}
 	if p.settle > 0 {

@@ -88,6 +88,7 @@ func newAWS(t testing.TB, o AWSOptions) *AWS {
 	if err := a.prepare(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	time.Sleep(o.Profile.ReadLag) // the cluster is no news any more
 	return a
 }
 

@@ -44,7 +44,13 @@ func New(opt Options) *Platform {
 	}
 	return &Platform{
 		opt: opt, clients: map[provider]cloud{}, low: map[string]int{},
-		connect: func(ctx context.Context, p provider, o Options) (cloud, error) { return connectAWS(ctx, p, o) },
+		connect: func(ctx context.Context, p provider, o Options) (cloud, error) {
+			c, err := connectAWS(ctx, p, o)
+			if err != nil {
+				return nil, err
+			}
+			return newFenced(c, time.Now), nil
+		},
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // verifyLimit is how long the live state may need to show what the way back wrote.
-const verifyLimit = time.Minute
+const verifyLimit = visibleLimit + 10*time.Second
 
 // former is the task set that carries the snapshot's primary version now: the original, or the one created again.
 func (j *job) former(s *service) (*taskSet, error) {
@@ -545,7 +545,7 @@ func (j *job) backRemoveAll(ctx context.Context) (platform.Outcome, error) {
 		}
 		j.logf("removed service %s", j.d.Name)
 	}
-	if s == nil {
+	if !serving(s) {
 		open, err := j.led.Open()
 		if err != nil {
 			return platform.Outcome{}, err

@@ -183,14 +183,14 @@ func (j *job) service(ctx context.Context) (*service, *platform.Outcome, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if s == nil {
-		// A read may be older than the service.
+	if !serving(s) {
+		// A read may be older than the service, and show nothing or a former one of its name.
 		waiting, err := j.unseen(ctx, objService)
 		if err != nil || waiting != nil {
 			return nil, waiting, err
 		}
 	}
-	if s == nil || s.Status != statusActive {
+	if !serving(s) {
 		out, _ := platform.Fail(deploy.Why(ReasonServiceGone, "service", j.d.Name))
 		return nil, &out, nil
 	}

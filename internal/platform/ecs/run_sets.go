@@ -492,7 +492,12 @@ func (j *job) removeFormer(ctx context.Context) (platform.Outcome, error) {
 // remove takes a task set to 0, waits for its tasks to stop and deletes it, one move at a call.
 func (j *job) remove(ctx context.Context, t *taskSet) (platform.Outcome, error) {
 	if t.Scale > 0 {
-		if err := j.c.ScaleTaskSet(ctx, j.d.Cluster, j.d.Name, t.ARN, 0); err != nil {
+		err := j.c.ScaleTaskSet(ctx, j.d.Cluster, j.d.Name, t.ARN, 0)
+		if awsCode(err) == "TaskSetNotFoundException" {
+			j.logf("task set %s is gone already", tail(t.ARN)) // the read that showed it was an old one
+			return platform.DoneNow()
+		}
+		if err != nil {
 			return platform.Outcome{}, err
 		}
 		return ask(ReasonDraining, "set", tail(t.ARN), "running", fmt.Sprint(t.Running))
