@@ -52,7 +52,7 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 		s.apps = append(s.apps, "api")
 	}
 	s.pushECS("web")
-	for time.Since(s.begin) < 15*time.Minute && len(s.w.Problems()) == 0 {
+	for time.Since(s.begin) < faultTime && len(s.w.Problems()) == 0 {
 		s.w.Tick(time.Duration(s.r.IntN(20000)) * time.Millisecond)
 		if n := s.r.IntN(4); p.deaths && n > 0 {
 			s.arm(&trap{left: n, cloud: true, after: true, down: 20 * time.Second})

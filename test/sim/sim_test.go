@@ -23,6 +23,11 @@ import (
 	"github.com/penstock-cd/penstock/test/world"
 )
 
+// faultTime is how long faults are injected into a random world: two or three
+// deployments of each application, one after the other. More worlds find more
+// than longer ones.
+const faultTime = 9 * time.Minute
+
 // defaultSeeds is how many worlds an ordinary test run looks at.
 const defaultSeeds = 2
 
@@ -211,7 +216,7 @@ func simulate(t *testing.T, seed uint64, p plan) (problems []string) {
 	for _, a := range s.apps {
 		s.push(a)
 	}
-	for time.Since(s.begin) < 20*time.Minute && len(s.w.Problems()) == 0 {
+	for time.Since(s.begin) < faultTime && len(s.w.Problems()) == 0 {
 		s.w.Tick(time.Duration(s.r.IntN(20000)) * time.Millisecond)
 		if n := s.r.IntN(4); p.deaths && n > 0 {
 			s.arm(&trap{left: n, cloud: true, after: true, down: 20 * time.Second})
