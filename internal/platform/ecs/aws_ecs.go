@@ -160,7 +160,7 @@ func orEmpty[T any](l []T) []T {
 // DeleteService implements services. Force removes what tasks are left; the task sets are gone before.
 func (a *awsCloud) DeleteService(ctx context.Context, cluster, name string) error {
 	_, err := under(ctx, a, a.ecs.DeleteService, &ecs.DeleteServiceInput{Cluster: opt(cluster), Service: aws.String(name), Force: aws.Bool(true)})
-	if awsCode(err) == "ServiceNotFoundException" || awsCode(err) == "ServiceNotActiveException" {
+	if isGone(err) {
 		return nil
 	}
 	return classify("ecs:DeleteService", err)
@@ -216,14 +216,14 @@ func (a *awsCloud) SetPrimary(ctx context.Context, cluster, service, set string)
 	return classify("ecs:UpdateServicePrimaryTaskSet", err)
 }
 
-// DeleteTaskSet implements services. A task set that is gone already is what was asked for.
+// DeleteTaskSet implements services. A task set that is gone already, or went with its service, is what was asked for.
 func (a *awsCloud) DeleteTaskSet(ctx context.Context, cluster, service, set string, force bool) error {
 	in := &ecs.DeleteTaskSetInput{Cluster: aws.String(cluster), Service: aws.String(service), TaskSet: aws.String(set)}
 	if force {
 		in.Force = aws.Bool(true)
 	}
 	_, err := under(ctx, a, a.ecs.DeleteTaskSet, in)
-	if awsCode(err) == "TaskSetNotFoundException" {
+	if isGone(err) {
 		return nil
 	}
 	return classify("ecs:DeleteTaskSet", err)

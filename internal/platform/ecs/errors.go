@@ -92,6 +92,15 @@ func isCode(err error, code string) bool {
 	return errors.As(err, &a) && a.code == code
 }
 
+// isGone reports whether an error of a call about a service or one of its task sets says that it is no longer there.
+func isGone(err error) bool {
+	switch awsCode(err) {
+	case "TaskSetNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException":
+		return true
+	}
+	return false
+}
+
 // awsCode is the raw error code of AWS, "" for other errors.
 func awsCode(err error) string {
 	var api smithy.APIError

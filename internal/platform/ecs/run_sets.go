@@ -493,8 +493,8 @@ func (j *job) removeFormer(ctx context.Context) (platform.Outcome, error) {
 func (j *job) remove(ctx context.Context, t *taskSet) (platform.Outcome, error) {
 	if t.Scale > 0 {
 		err := j.c.ScaleTaskSet(ctx, j.d.Cluster, j.d.Name, t.ARN, 0)
-		if awsCode(err) == "TaskSetNotFoundException" {
-			j.logf("task set %s is gone already", tail(t.ARN)) // the read that showed it was an old one
+		if isGone(err) { // the read that showed it was an old one
+			j.logf("task set %s is gone already", tail(t.ARN))
 			return platform.DoneNow()
 		}
 		if err != nil {
