@@ -364,14 +364,7 @@ func (s *ecsSimulation) calmECS() {
 	if len(s.w.Live()) == 0 {
 		s.replace(time.Second)
 	}
-	open := 0
-	for range 70 * 6 {
-		s.w.Tick(10 * time.Second)
-		if open = s.open(); open == 0 || len(s.w.Problems()) > 0 {
-			break
-		}
-	}
-	s.w.Tick(30 * time.Second)
+	open := s.rest()
 	switch {
 	case !s.w.Up():
 		s.w.Problemf("the server is down although nothing stopped it")

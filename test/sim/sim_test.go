@@ -474,17 +474,9 @@ func (s *simulation) calm() {
 	if len(s.w.Live()) == 0 {
 		s.replace(time.Second)
 	}
-	open := 0
-	for range 70 * 6 { // the deadline of a deployment is 30 min, of its way back too
-		s.w.Tick(10 * time.Second)
-		if open = s.open(); open == 0 {
-			break
-		}
-	}
-	if open > 0 {
+	if open := s.rest(); open > 0 {
 		s.w.Problemf("%d deployments have not ended 70 minutes after the faults stopped", open)
 	}
-	s.w.Tick(30 * time.Second)
 	if s.w.Up() {
 		s.count()
 		s.memory.Again()
@@ -499,6 +491,24 @@ func (s *simulation) calm() {
 		s.t.Errorf("seed %d: replay with PENSTOCK_SIM_SEED=%d", s.seed, s.seed)
 		report(s.t, s.w, strings.Join(s.w.Problems(), "\n"))
 	}
+}
+
+// rest waits until nothing is at work any more, and nothing has begun anew for
+// half a minute, and tells how many deployments have not ended.
+func (s *simulation) rest() (open int) {
+	still := 0
+	for range 70 * 6 { // the deadline of a deployment is 30 min, of its way back too
+		s.w.Tick(10 * time.Second)
+		if open = s.open(); open > 0 {
+			still = 0
+		} else if still++; still > 3 {
+			break
+		}
+		if len(s.w.Problems()) > 0 {
+			break
+		}
+	}
+	return open
 }
 
 // count adds up the deployments of a world.
