@@ -305,7 +305,13 @@ func TestAPlanIsNotMadeOfWhatIsOver(t *testing.T) {
 		"the state before, right behind the end":   {deploy.Application{LastGood: good}, "old", t0.Add(time.Second), t0.Add(time.Second), true},
 		"still another one when it cannot be late": {deploy.Application{LastGood: good}, "old", t0.Add(time.Second), t0.Add(readLag), false},
 		"behind a way back": {
-			deploy.Application{LastGood: good, Hold: &deploy.Hold{At: t0.Add(time.Hour)}}, "rolled back", t0.Add(time.Hour), t0.Add(time.Hour + time.Second), true,
+			deploy.Application{LastGood: good, Hold: &deploy.Hold{At: t0.Add(time.Hour), LiveDigest: "restored"}}, "half way", t0.Add(time.Hour), t0.Add(time.Hour + time.Second), true,
+		},
+		"the first way back of what somebody else made": {
+			deploy.Application{Hold: &deploy.Hold{At: t0, LiveDigest: "restored"}}, "half way", t0, t0.Add(time.Second), true,
+		},
+		"behind an end that nobody could verify": {
+			deploy.Application{LastGood: good, Hold: &deploy.Hold{At: t0.Add(time.Hour)}}, "half way", t0.Add(time.Hour), t0.Add(time.Hour + time.Second), false,
 		},
 		"a hold that is older than the good state": {deploy.Application{LastGood: good, Hold: &deploy.Hold{At: t0.Add(-time.Hour)}}, "old", t0, t0.Add(readLag), false},
 		"a clock far behind the server's": {

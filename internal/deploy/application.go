@@ -53,14 +53,16 @@ type Good struct {
 // LastEnd is when the last deployment ended that reached what it declared or
 // took it back, and the digest of what it left behind; zero when that is unknown.
 func (a Application) LastEnd() (at time.Time, digest string) {
-	if a.LastGood == nil {
+	if a.LastGood != nil {
+		at, digest = a.LastGood.At, a.LastGood.LiveDigest
+	}
+	if a.Hold != nil && a.Hold.At.After(at) {
+		at, digest = a.Hold.At, a.Hold.LiveDigest
+	}
+	if digest == "" {
 		return time.Time{}, ""
 	}
-	at = a.LastGood.At
-	if a.Hold != nil && a.Hold.At.After(at) {
-		at = a.Hold.At
-	}
-	return at, a.LastGood.LiveDigest
+	return at, digest
 }
 
 // Hold keeps an application at a desired state that had to be rolled back:
@@ -71,6 +73,8 @@ type Hold struct {
 	DesiredDigest string    `json:"desiredDigest"`
 	Reason        Reason    `json:"reason"`
 	At            time.Time `json:"at"`
+	// LiveDigest is what the way back restored; "" where nothing was live, or where that is unknown.
+	LiveDigest string `json:"liveDigest,omitempty"`
 }
 
 // Drift is what is live otherwise than the last good deployment declared it:

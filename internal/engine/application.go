@@ -182,6 +182,9 @@ func decideEnded(a deploy.Application, d deploy.Deployment, now time.Time) ([]de
 		data.Hold = &deploy.Hold{
 			DeploymentID: d.ID, Commit: d.Trigger.Commit, DesiredDigest: d.Plan.DesiredDigest, Reason: d.Failed, At: d.FinishedAt,
 		}
+		if d.End == deploy.EndSnapshot {
+			data.Hold.LiveDigest = d.Plan.LiveDigest
+		}
 	}
 	return []deploy.Event{deploy.NewEvent(deploy.EvAppEnded, now, d.Reason, data)}, nil
 }
