@@ -152,7 +152,7 @@ func newRootCommand(s streams) *cobra.Command {
 	root.AddCommand(
 		newLoginCommand(s), newLogoutCommand(s), newWhoAmICommand(s),
 		newAppCommand(s), newDeploymentCommand(s), withAgentVerbs(s, newAgentCommand(s)),
-		newLintCommand(s, linters()), newSchemaCommand(s), newVersionCommand(s),
+		newLintCommand(s, linters()), newImportCommand(s, linters()), newSchemaCommand(s), newVersionCommand(s),
 		withServerVerbs(s, newServerCommand(s)), newDemoCommand(s), newLocalCloudCommand(s), newTaskCommand(),
 	)
 	return root
