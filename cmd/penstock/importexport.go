@@ -335,4 +335,3 @@ func kindWord(kind string) string {
 	}
 	return kind
 }
-
