@@ -94,11 +94,13 @@ counted() {
 # has_web: the web workspace is in the tree.
 has_web() { [ -f web/package.json ]; }
 
-# web_deps: node_modules as the lock file says, installed again only when the lock file changed.
-web_deps() {
+# node_deps FOLDER: node_modules as the lock file says, installed again only when the lock file changed.
+node_deps() {
 	local want
-	want=$(cksum <web/package-lock.json)
-	[ "$(cat web/node_modules/.lock-sum 2>/dev/null)" = "$want" ] && return 0
-	(cd web && npm ci --no-audit --no-fund)
-	echo "$want" >web/node_modules/.lock-sum
+	want=$(cksum <"$1/package-lock.json")
+	[ "$(cat "$1/node_modules/.lock-sum" 2>/dev/null)" = "$want" ] && return 0
+	(cd "$1" && npm ci --no-audit --no-fund)
+	echo "$want" >"$1/node_modules/.lock-sum"
 }
+
+web_deps() { node_deps web; }

@@ -41,6 +41,7 @@ type fakeServer struct {
 	agents      []*penstockv1.Agent
 	logs        map[string][]string // by deployment/stage
 	requests    []string            // request ids of mutations
+	secret      string              // of webhooks
 	read        chan struct{}
 	closed      chan struct{}
 }
@@ -161,6 +162,24 @@ func (f *fakeServer) AddApplication(_ context.Context, req *connect.Request[pens
 		return nil, refusal(deploy.CodeExists, "", "demo:taken/app.pipecd.yaml", "the application is registered already")
 	}
 	return answer(&penstockv1.AddApplicationResponse{Application: &penstockv1.Application{Id: "app-new", Name: "api", AgentId: m.AgentId, Path: m.Path}}, nil)
+}
+
+func (f *fakeServer) GetProject(context.Context, *connect.Request[penstockv1.GetProjectRequest]) (*connect.Response[penstockv1.GetProjectResponse], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return answer(&penstockv1.GetProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", AutoRegister: true, WebhookSecretSet: f.secret != ""}}, nil)
+}
+
+func (f *fakeServer) UpdateProject(_ context.Context, req *connect.Request[penstockv1.UpdateProjectRequest]) (*connect.Response[penstockv1.UpdateProjectResponse], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := req.Msg.WebhookSecret; w != nil {
+		if *w != "" && len(*w) < 16 {
+			return nil, refusal(deploy.CodeInvalid, "", "", "a webhook secret has at least 16 characters")
+		}
+		f.secret = *w
+	}
+	return answer(&penstockv1.UpdateProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", WebhookSecretSet: f.secret != ""}}, nil)
 }
 
 func (f *fakeServer) ListDiscoveredApplications(context.Context, *connect.Request[penstockv1.ListDiscoveredApplicationsRequest]) (*connect.Response[penstockv1.ListDiscoveredApplicationsResponse], error) {

@@ -63,8 +63,8 @@ func newLintCommand(s streams, platforms []linter) *cobra.Command {
 		Use:   "lint [FILE|DIR...]",
 		Short: "Check application files, the files they name, and agent files, without a server",
 		Long: `Check application files completely, as an agent would read them: the generic part, the platform's part, and the files
-that they name (service and task definitions). Agent files (kind: Piped) are checked too. A folder is searched for
-application files and agent files; without an argument it is the one that lint runs in. Applications of a repository that
+that they name (service and task definitions). Agent files (kind: Piped) and the shared files in .pipe at the root of a
+repository are checked too. A folder is searched for all of them; without an argument it is the one that lint runs in. Applications of a repository that
 claim the same thing, such as one service in two environments, are an error. It ends with 1 when there is an error, with
 --strict also when there is a warning.`,
 		Example: "  penstock lint\n  penstock lint services/web/app.pipecd.yaml --strict -o json\n  penstock lint . -o sarif > penstock.sarif",
@@ -160,7 +160,7 @@ func (o *lintOptions) find(args []string) ([]string, error) {
 				return err
 			case e.IsDir() && (e.Name() == ".git" || e.Name() == "node_modules"):
 				return filepath.SkipDir
-			case e.Type().IsRegular() && (spec.IsApplicationFile(e.Name()) || yamlName.MatchString(e.Name()) && mayBePiped(p)):
+			case e.Type().IsRegular() && (spec.IsApplicationFile(e.Name()) || inSharedFolder(p) || yamlName.MatchString(e.Name()) && mayBePiped(p)):
 				out = append(out, p)
 			}
 			return nil
@@ -216,6 +216,9 @@ func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, []c
 		_, warnings, err := spec.ReadPiped(at, data)
 		return r.problems(newExplainer(spec.PipedFile, at, "", o.known()), warnings, err, nil), nil, nil
 	}
+	if inSharedFolder(at) && !spec.IsApplicationFile(at) {
+		return lintShared(ctx, r, at, data), nil, nil
+	}
 	var claims []claimed
 	x := newExplainer("", at, "", nil)
 	var gone *elsewhereError
@@ -231,7 +234,7 @@ func (o *lintOptions) lintFile(ctx context.Context, name string) ([]problem, []c
 		x = newExplainer(app.Kind, at, app.Platform, o.known())
 		p, ok := o.platformOf(app)
 		if !ok {
-			warnings = append(warnings, spec.Error{File: at, Line: app.Pos.Line, Column: app.Pos.Column, Message: fmt.Sprintf("only the generic part was checked: no platform of this version reads kind %s (%s)", app.Kind, app.Platform)})
+			warnings = append(warnings, spec.Error{File: at, Line: app.Pos.Line, Column: app.Pos.Column, Message: fmt.Sprintf("only the generic part was checked: no platform of this version reads kind %s (%s)", app.Kind, app.Platform), Hint: "nothing is deployed from this file by this version"})
 		} else {
 			desired, perr := p.Load(ctx, platform.Source{
 				App:    deploy.Ref{Name: app.Name, Kind: p.Kind(), Path: dir, ConfigFile: path.Base(at)},

@@ -13,6 +13,7 @@ const docsBase = "https://github.com/penstock-cd/penstock/blob/main/docs/"
 const (
 	docApplication = "reference/config-application.md"
 	docPiped       = "reference/config-piped.md"
+	docShared      = "reference/config-application.md#shared-files"
 	docClaims      = "guide/lint.md#claims"
 )
 
@@ -21,6 +22,8 @@ type explainer struct {
 	shape *spec.Shape // of the file; nil when its kind is not known
 	file  string      // the application or agent file
 	piped bool
+	// shared tells a file of the folder .pipe.
+	shared bool
 	// platform is the lower-case name of the application's platform.
 	platform string
 }
@@ -56,6 +59,9 @@ func (x explainer) hint(e spec.Error) string {
 }
 
 func (x explainer) doc(e spec.Error) string {
+	if x.shared {
+		return docShared
+	}
 	if x.piped {
 		return docPiped + pipedHeading(e.Path)
 	}

@@ -149,7 +149,7 @@ func (p *poller) candidate(ctx context.Context, repo Repo, m move, app deploy.Ap
 			read.rule, read.wide = r.rule, r.wide // the rule that held before decides whether it would be due
 		}
 		if read.missing {
-			read.invalid += p.moveOf(ctx, repo, m, app)
+			return p.gone(ctx, repo, m, app, read)
 		}
 		r = read
 		p.rules[app.ID] = r
@@ -165,12 +165,44 @@ func (p *poller) candidate(ctx context.Context, repo Repo, m move, app deploy.Ap
 	return c, c.Due || edited
 }
 
-// moveOf says where an application's file went that is gone: to one that came with
-// the same movement and has the name. Files that did not change are not read.
-func (p *poller) moveOf(ctx context.Context, repo Repo, m move, app deploy.Application) string {
+// gone reports an application whose file is gone: the registration moves with a
+// folder that was renamed, so that its record goes on; else it says so.
+func (p *poller) gone(ctx context.Context, repo Repo, m move, app deploy.Application, read *appRule) (client.Candidate, bool) {
+	c := client.Candidate{ApplicationID: app.ID}
+	to := p.moveOf(ctx, repo, m, app)
+	if len(to) == 1 {
+		ref := app.Ref
+		ref.Path, ref.ConfigFile = strings.TrimSuffix(path.Dir(to[0]), "."), path.Base(to[0])
+		moved, err := p.readRule(ctx, repo, m.new, ref)
+		if err == nil && !moved.missing {
+			p.rules[app.ID] = moved
+			if moved.wide {
+				p.widen(app.ID)
+			}
+			c.MovedPath, c.MovedFile, c.InvalidDetail = ref.Path, ref.ConfigFile, clip(moved.invalid, 2*maxDetail)
+			c.Name, c.Labels, c.Description = moved.name, moved.labels, moved.desc
+			if c.Due, c.Why = due(moved.rule, m, false); c.Due {
+				c.Why = deploy.Why(deploy.ReasonMoved, "from", filePath(app.Ref), "to", to[0])
+			}
+			return c, true
+		}
+	}
+	p.rules[app.ID] = read
+	if len(to) > 1 {
+		read.invalid += fmt.Sprintf("; several files of the same name came with it (%s): register the one that it is and delete this application", strings.Join(to, ", "))
+	}
+	c.InvalidDetail = clip(read.invalid, 2*maxDetail)
+	c.Due, c.Why = due(read.rule, m, m.fresh[app.ID])
+	return c, true
+}
+
+// moveOf says where an application's file went that is gone: to those that came with
+// the same movement, have its name and kind, and belong to no other application.
+// Files that did not change are not read.
+func (p *poller) moveOf(ctx context.Context, repo Repo, m move, app deploy.Application) []string {
 	var found []string
 	for _, name := range m.changed {
-		if !spec.IsApplicationFile(name) || name == filePath(app.Ref) || len(found) > 1 {
+		if !spec.IsApplicationFile(name) || name == filePath(app.Ref) || len(found) > 1 || p.registered(name) {
 			continue
 		}
 		data, err := repo.ReadFile(ctx, m.new, name)
@@ -182,10 +214,14 @@ func (p *poller) moveOf(ctx context.Context, repo Repo, m move, app deploy.Appli
 			found = append(found, name)
 		}
 	}
-	if len(found) != 1 {
-		return ""
-	}
-	return fmt.Sprintf("; the same commit brought %s with the same name: if the folder was renamed, register that file and delete this application, and the next deployment takes the live service over", found[0])
+	return found
+}
+
+// registered says whether a file is that of a registered application.
+func (p *poller) registered(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.place.files[name]) > 0
 }
 
 // widen notes that an application is to be asked about every movement.

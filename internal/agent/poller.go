@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path"
 	"sync"
 	"time"
 
@@ -44,6 +45,7 @@ type poller struct {
 	// Of the poller's own goroutine.
 	head   string              // that the record is known to have
 	rules  map[string]*appRule // by application: what its file says at head
+	again  map[string]bool     // applications whose place changed, to be looked at again
 	looked map[string]string   // application → commit at which it was looked at for the first time
 	told   string              // error that was reported
 	files  string              // commit at which the application files were reported last
@@ -57,7 +59,7 @@ func newPoller(ctx context.Context, a *Agent, r *repository) *poller {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &poller{
 		a: a, repo: r, ctx: ctx, cancel: cancel, now: make(chan struct{}, 1), log: a.log.With("repository", r.spec.RepoID),
-		rules: map[string]*appRule{}, looked: map[string]string{}, offers: map[string]offered{}, place: newPlaces(nil),
+		rules: map[string]*appRule{}, looked: map[string]string{}, again: map[string]bool{}, offers: map[string]offered{}, place: newPlaces(nil),
 	}
 }
 
@@ -72,6 +74,10 @@ func (p *poller) offer(w client.RepositoryWork) {
 		apps[app.ID] = app
 		was, known := p.apps[app.ID]
 		if !known {
+			kick(p.now)
+		}
+		if known && (was.Path != app.Path || was.ConfigFile != app.ConfigFile) {
+			p.again[app.ID] = true // whoever moved it may have seen less than we did: it is looked at where it is now
 			kick(p.now)
 		}
 		same = same && known && was.Path == app.Path && was.ConfigFile == app.ConfigFile && was.Deleted == app.Deleted
@@ -227,6 +233,9 @@ func (p *poller) fresh() map[string]bool {
 			out[id] = true
 		}
 	}
+	for id := range p.again {
+		out[id] = true
+	}
 	return out
 }
 
@@ -291,11 +300,28 @@ func (p *poller) accepted(head, old string, fresh map[string]bool, answer client
 		p.log.Info("branch seen", "old", old, "new", head, "candidates", len(report.Candidates), "deployments", len(answer.DeploymentIDs))
 	}
 	p.head, p.told, p.stale = head, "", 0
+	p.mu.Lock()
 	for id := range fresh {
 		p.looked[id] = head
+		delete(p.again, id)
 	}
+	p.follows(report.Candidates)
+	p.mu.Unlock()
 	if len(answer.DeploymentIDs) > 0 {
 		kick(p.a.workKick)
+	}
+}
+
+// follows takes over where applications went before the record is fetched again:
+// the next movement may touch their new folders.
+func (p *poller) follows(reported []client.Candidate) {
+	for _, c := range reported {
+		if app, ok := p.apps[c.ApplicationID]; ok && c.MovedFile != "" {
+			p.log.Info("the folder of an application was renamed in git; its registration follows", "application", app.Name, "from", filePath(app.Ref), "to", path.Join(c.MovedPath, c.MovedFile))
+			app.Path, app.ConfigFile = c.MovedPath, c.MovedFile
+			p.apps[c.ApplicationID] = app
+			p.place = newPlaces(p.apps)
+		}
 	}
 }
 

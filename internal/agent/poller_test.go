@@ -430,17 +430,22 @@ func TestDriftIsToldWhenTwoLooksAgree(t *testing.T) {
 	})
 }
 
-// A folder that was renamed is not lost: the application says that its file is gone
-// and where it stands now, and the new file is offered.
-func TestARenamedFolderIsShown(t *testing.T) {
+// A folder that was renamed is not lost: the registration goes to the file of the same name and kind that came with the
+// movement, where that is beyond doubt; else the application says that its file is gone.
+func TestTheRegistrationFollowsARenamedFolder(t *testing.T) {
+	const gone = "web/app.pipecd.yaml: there is no such file"
 	for name, c := range map[string]struct {
 		add  map[string]string
-		want string // in the detail, and what it must not hold when empty
+		to   string // the folder
+		want string // in the detail
+		due  bool
 	}{
-		"renamed":              {map[string]string{"site/app.pipecd.yaml": quick}, "site/app.pipecd.yaml with the same name"},
-		"deleted":              {nil, ""},
-		"another one appeared": {map[string]string{"site/app.pipecd.yaml": strings.Replace(quick, "name: web", "name: other", 1)}, ""},
-		"two of that name":     {map[string]string{"site/app.pipecd.yaml": quick, "two/app.pipecd.yaml": quick}, ""},
+		"renamed":              {map[string]string{"site/app.pipecd.yaml": quick}, "site", "", true},
+		"to the root":          {map[string]string{"app.pipecd.yaml": quick}, "", "", true},
+		"renamed and broken":   {map[string]string{"site/app.pipecd.yaml": quick + "  timeout: soon\n"}, "", gone, true},
+		"deleted":              {nil, "", gone, true},
+		"another one appeared": {map[string]string{"site/app.pipecd.yaml": strings.Replace(quick, "name: web", "name: other", 1)}, "", gone, true},
+		"two of that name":     {map[string]string{"site/app.pipecd.yaml": quick, "two/app.pipecd.yaml": quick}, "", "several files of the same name came with it (site/app.pipecd.yaml, two/app.pipecd.yaml)", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(b *bench) {
@@ -453,12 +458,16 @@ func TestARenamedFolderIsShown(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(12 * time.Second)
-				r := b.one()
-				if len(r.Candidates) != 1 || !strings.Contains(r.Candidates[0].InvalidDetail, "web/app.pipecd.yaml: there is no such file") {
-					t.Fatalf("candidates %+v", r.Candidates)
+				// The record of this test knows no movement, so the application is looked at again where the record has it.
+				r := b.reported()
+				if len(r) == 0 || len(r[0].Candidates) != 1 {
+					t.Errorf("reported %+v", r)
+					return
 				}
-				if got := r.Candidates[0].InvalidDetail; !strings.Contains(got, c.want) || c.want == "" && strings.Contains(got, "the same commit") {
-					t.Errorf("said %q", got)
+				got := r[0].Candidates[0]
+				moved := c.want == ""
+				if (got.MovedFile != "") != moved || got.MovedPath != c.to || !strings.Contains(got.InvalidDetail, c.want) || moved && (got.InvalidDetail != "" || got.Why.Code != deploy.ReasonMoved || got.Name != "web") || got.Due != c.due {
+					t.Errorf("reported %+v", got)
 				}
 				b.rec.set(func() {
 					if len(b.rec.files) != 1 || len(b.rec.files[0].Files) != len(c.add) {

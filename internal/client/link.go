@@ -304,6 +304,8 @@ type Candidate struct {
 	Name          string // facts of the file at the new head, "" when it was not read again
 	Labels        map[string]string
 	Description   string
+	// MovedPath and MovedFile are where the application's file is now, when it is gone from its place.
+	MovedPath, MovedFile string
 }
 
 // HeadAnswer is what became of a movement.
@@ -319,7 +321,7 @@ func (l *Link) ReportHead(ctx context.Context, session string, h HeadReport) (He
 	for _, c := range h.Candidates {
 		m.Candidates = append(m.Candidates, &penstockv1.Candidate{
 			ApplicationId: c.ApplicationID, Due: c.Due, Why: toJSON(c.Why), InvalidDetail: c.InvalidDetail,
-			Name: c.Name, Labels: c.Labels, Description: c.Description,
+			Name: c.Name, Labels: c.Labels, Description: c.Description, MovedPath: c.MovedPath, MovedFile: c.MovedFile,
 		})
 	}
 	res, err := l.rpc.ReportHead(ctx, connect.NewRequest(m))

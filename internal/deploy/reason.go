@@ -81,6 +81,7 @@ const (
 	ReasonUnknownEvent      = "UNKNOWN_EVENT"         // args: type
 	ReasonInactiveStage     = "INACTIVE_STAGE"        // args: stage, why
 	ReasonDisabled          = "APPLICATION_DISABLED"  // args: none
+	ReasonMoved             = "APPLICATION_MOVED"     // args: from, to (application files)
 	ReasonInvalidConfig     = "INVALID_CONFIGURATION" // args: detail
 	ReasonCommitNotTouching = "NOT_TOUCHED"           // the commit does not touch the application
 	ReasonRollBackTo        = "ROLL_BACK_TO"          // a person went back to an earlier deployment; args: by, deployment, commit, note

@@ -17,7 +17,10 @@ type Register struct {
 }
 
 // Update records what its file or a person changed (name, labels, provider, …).
-type Update struct{ App deploy.Ref }
+type Update struct {
+	App deploy.Ref
+	Why deploy.Reason // may be empty
+}
 
 // Enable switches deployments of an application on.
 type Enable struct{}
@@ -134,7 +137,7 @@ func decideUpdate(a deploy.Application, in Update, now time.Time) ([]deploy.Even
 	if in.App.ID != a.ID {
 		return nil, deploy.Errorf(deploy.CodeInvalid, "an update of %s names %s", a.ID, in.App.ID)
 	}
-	return unless(sameRef(a.Ref, in.App), deploy.NewEvent(deploy.EvAppUpdated, now, deploy.Reason{}, deploy.AppData{ProjectID: a.ProjectID, App: in.App}))
+	return unless(sameRef(a.Ref, in.App), deploy.NewEvent(deploy.EvAppUpdated, now, in.Why, deploy.AppData{ProjectID: a.ProjectID, App: in.App}))
 }
 
 func sameRef(a, b deploy.Ref) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"connectrpc.com/connect"
@@ -137,6 +138,9 @@ func (b *book) candidate(x session, m *penstockv1.ReportHeadRequest, h branchHea
 	if a, err = b.decideApp(a, engine.HeadMoved{MovementID: h.MovementID, Old: m.Old, Commit: h.Commit, Due: c.Due, Why: why}); err != nil {
 		return "", err
 	}
+	if a, err = b.follow(a, m, c); err != nil {
+		return "", err
+	}
 	if c.InvalidDetail != "" {
 		_, err := b.decideApp(a, engine.FileInvalid{Commit: h.Commit.Hash, Detail: clipEncoded(c.InvalidDetail, deploy.MaxEventBytes/2)})
 		return "", err
@@ -157,6 +161,38 @@ func (b *book) candidate(x session, m *penstockv1.ReportHeadRequest, h branchHea
 	return b.trigger(a, deploy.Trigger{
 		Kind: deploy.OnCommit, Key: key, Commit: h.Commit, Branch: m.Branch, Why: why,
 	})
+}
+
+// follow moves a registration to where its file went in git. The record goes on:
+// history, last good state, holds and claims are those of the application, not of
+// its folder. A place that another application has is not taken.
+func (b *book) follow(a deploy.Application, m *penstockv1.ReportHeadRequest, c *penstockv1.Candidate) (deploy.Application, error) {
+	if c.MovedFile == "" {
+		return a, nil
+	}
+	known, err := b.registeredPaths(a.AgentID, a.RepoID)
+	if err != nil {
+		return a, err
+	}
+	to := strings.TrimPrefix(c.MovedPath+"/"+c.MovedFile, "/")
+	from := strings.TrimPrefix(a.Path+"/"+a.ConfigFile, "/")
+	if known[c.MovedPath+"/"+c.MovedFile] {
+		if to != from {
+			c.InvalidDetail = from + ":1:1: the file is gone, and " + to + " of the same commit belongs to another application"
+		}
+		return a, nil
+	}
+	ref := a.Ref
+	ref.Path, ref.ConfigFile = clip(c.MovedPath, 1000), clip(c.MovedFile, 200)
+	a, err = b.decideApp(a, engine.Update{App: ref, Why: deploy.Why(deploy.ReasonMoved, "from", from, "to", to)})
+	if err != nil {
+		return a, err
+	}
+	found := discovered{AgentID: a.AgentID, RepoID: m.RepoId, Path: ref.Path, ConfigFile: ref.ConfigFile}
+	if err := b.Delete(store.Discovered, found.key()); err != nil {
+		return a, err
+	}
+	return a, b.wakeAgent(a.AgentID)
 }
 
 // clip bounds a text that somebody else made to n bytes, by whole characters.

@@ -98,6 +98,30 @@ func FuzzPiped(f *testing.F) {
 	})
 }
 
+func FuzzShared(f *testing.F) {
+	seeds(f)
+	f.Add([]byte("apiVersion: pipecd.dev/v1beta1\nkind: AnalysisTemplate\nspec: {metrics: {a: {provider: p, query: q, interval: 1m, template: {}}, b: }, https: {c: {}}}"))
+	f.Add([]byte("apiVersion: pipecd.dev/v1beta1\nkind: EventWatcher\nspec: {events: [{name: a, replacements: [{file: f, regex: '(a)', yamlField: $.a}, 7]}, ]}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		start := time.Now()
+		s, warnings, err := ReadShared("f.yaml", data)
+		checkDecoded(t, data, start, warnings, err)
+		if err == nil && s.Kind != AnalysisTemplate && s.Kind != EventWatcherFile {
+			t.Errorf("%+v", s)
+		}
+		if err != nil {
+			return
+		}
+		for _, e := range s.Events {
+			for _, r := range e.Replacements {
+				if e.Name == "" || r.File == "" || r.YAMLField == "" && r.Regex == "" {
+					t.Errorf("%+v", e)
+				}
+			}
+		}
+	})
+}
+
 func FuzzPattern(f *testing.F) {
 	for _, p := range []string{"**/a/*.md", "!x", "[^a-z]+(b|c)?", `\*\`, "a{2}{3}", "((((", "", "!", "./..//", "**/**/**/**/x", "\xff", "\n0"} {
 		f.Add(p, "a/b/c.md")

@@ -137,6 +137,7 @@ var sentences = map[string]string{
 	deploy.ReasonUnknownEvent:      "an event of type {type} is not known to this version",
 	deploy.ReasonInactiveStage:     "stage {stage} is not active in this version: {why}",
 	deploy.ReasonDisabled:          "the application is disabled",
+	deploy.ReasonMoved:             "its file moved in git from {from} to {to}",
 	deploy.ReasonInvalidConfig:     "the configuration cannot be used: {detail}",
 	deploy.ReasonRollBackTo:        "{by} rolled back to commit {commit}[ (deployment {deployment})][: {note}]",
 	deploy.ReasonNotPickedUp:       "no agent of the application picked it up within {limit}; nothing was written: start an agent, then ask again",

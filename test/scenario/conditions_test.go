@@ -186,6 +186,16 @@ func (s *script) awsHolds(args []string) error {
 			return fmt.Errorf("task sets are %s", text)
 		}
 		return nil
+	case "service":
+		if got := s.w.AWS.Service(args[1]); got != strings.Join(args[2:], " ") {
+			return fmt.Errorf("the service is %s", got)
+		}
+		return nil
+	case "family":
+		if got := s.w.AWS.Family(args[1]); got != strings.Join(args[2:], " ") {
+			return fmt.Errorf("the family is %s", got)
+		}
+		return nil
 	case "failures":
 		if got := s.w.AWS.Failures(); strconv.Itoa(got) != args[1] {
 			return fmt.Errorf("%d requests failed", got)

@@ -75,6 +75,10 @@ func (s *script) ecsFiles(name, dir, body string, set map[string]string) map[str
 		body = ecsCanary
 	}
 	desired, image, canary := set["desired"], set["image"], s.w.AWS.Canary
+	launch := "launchType: FARGATE"
+	if set["launch"] != "" {
+		launch = strings.TrimSpace(s.sections[set["launch"]])
+	}
 	if desired == "" {
 		desired = "4"
 	}
@@ -85,13 +89,17 @@ func (s *script) ecsFiles(name, dir, body string, set map[string]string) map[str
 	group := func(arn string) string {
 		return "{targetGroupArn: '" + arn + "', containerName: web, containerPort: 80}"
 	}
+	exposed := "    targetGroups:\n      primary: " + group(primary) + "\n      canary: " + group(canary) + "\n"
+	if set["access"] == "discovery" {
+		exposed = "    accessType: SERVICE_DISCOVERY\n"
+	}
 	return map[string]string{
 		world.AppFile(dir): "apiVersion: pipecd.dev/v1beta1\nkind: ECSApp\nspec:\n  name: " + name + "\n  input:\n    serviceDefinitionFile: servicedef.yaml\n    taskDefinitionFile: taskdef.yaml\n" +
-			"    targetGroups:\n      primary: " + group(primary) + "\n      canary: " + group(canary) + "\n" + body,
-		dir + "/servicedef.yaml": "cluster: demo\nserviceName: " + name + "\ndesiredCount: " + desired + "\ndeploymentController: {type: EXTERNAL}\nlaunchType: FARGATE\n" +
-			"networkConfiguration:\n  awsvpcConfiguration: {subnets: [subnet-1], assignPublicIp: ENABLED}\n",
+			exposed + body,
+		dir + "/servicedef.yaml": "cluster: demo\nserviceName: " + name + "\ndesiredCount: " + desired + "\ndeploymentController: {type: EXTERNAL}\n" + launch + "\n" +
+			"networkConfiguration:\n  awsvpcConfiguration: {subnets: [subnet-1], assignPublicIp: ENABLED}\n" + s.sections[set["service"]],
 		dir + "/taskdef.yaml": "family: " + name + "\nnetworkMode: awsvpc\ncpu: '256'\nmemory: '512'\nrequiresCompatibilities: [FARGATE]\nexecutionRoleArn: arn:aws:iam::123456789012:role/exec\n" +
-			"containerDefinitions:\n- name: web\n  image: " + image + "\n  essential: true\n  portMappings: [{containerPort: 80}]\n",
+			"containerDefinitions:\n- name: web\n  image: " + image + "\n  essential: true\n  portMappings: [{containerPort: 80}]\n" + s.sections[set["task"]],
 	}
 }
 
@@ -270,6 +278,9 @@ func (s *script) aws(args []string) error {
 			return err
 		}
 		return a.SetWeights(p, c)
+	case "tag":
+		_, set := split(args[2:])
+		return a.Tag(args[1], set)
 	}
 	return fmt.Errorf("unknown: aws %s", args[0])
 }

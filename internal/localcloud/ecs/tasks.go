@@ -35,6 +35,11 @@ func (c *ECS) runTask(_ context.Context, in *awsecs.RunTaskInput) (*awsecs.RunTa
 		return nil, err
 	}
 	out := &awsecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
+	if bound(rev.Def.V.PlacementConstraints, in.PlacementConstraints) {
+		// The one instance of this cloud has no attributes. API failure reasons: "MemberOf placement constraint unsatisfied."
+		out.Failures = append(out.Failures, types.Failure{Reason: aws.String("MemberOf placement constraint unsatisfied.")})
+		return out, nil
+	}
 	var ids []string
 	for range runCount(in) {
 		t := c.newStandalone(cl, in, rev)
@@ -60,6 +65,13 @@ func (c *ECS) repeatRun(cl *cluster, in *awsecs.RunTaskInput, first token) (*aws
 		}
 	}
 	return out, nil
+}
+
+// bound says whether tasks may only run on instances of certain attributes.
+func bound(definition []types.TaskDefinitionPlacementConstraint, request []types.PlacementConstraint) bool {
+	return slices.ContainsFunc(definition, func(p types.TaskDefinitionPlacementConstraint) bool {
+		return p.Type == types.TaskDefinitionPlacementConstraintTypeMemberOf
+	}) || slices.ContainsFunc(request, func(p types.PlacementConstraint) bool { return p.Type == types.PlacementConstraintTypeMemberOf })
 }
 
 func runCount(in *awsecs.RunTaskInput) int32 {

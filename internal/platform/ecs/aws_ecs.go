@@ -98,6 +98,14 @@ func taskSetOf(t ecstypes.TaskSet) taskSet {
 
 // CreateService implements services.
 func (a *awsCloud) CreateService(ctx context.Context, in newService) error {
+	_, err := call(ctx, a, "ecs:CreateService", func(ctx context.Context, in *ecs.CreateServiceInput) (*ecs.CreateServiceOutput, error) {
+		return a.ecs.CreateService(ctx, in)
+	}, createInput(in))
+	return err
+}
+
+// createInput is the request that makes a service.
+func createInput(in newService) *ecs.CreateServiceInput {
 	f := in.Fields
 	count := int32(in.Count)
 	input := &ecs.CreateServiceInput{
@@ -110,14 +118,19 @@ func (a *awsCloud) CreateService(ctx context.Context, in newService) error {
 	if f.Grace > 0 {
 		input.HealthCheckGracePeriodSeconds = &f.Grace
 	}
-	_, err := call(ctx, a, "ecs:CreateService", func(ctx context.Context, in *ecs.CreateServiceInput) (*ecs.CreateServiceOutput, error) {
-		return a.ecs.CreateService(ctx, in)
-	}, input)
-	return err
+	return input
 }
 
 // UpdateService implements services.
 func (a *awsCloud) UpdateService(ctx context.Context, cluster, name string, u serviceUpdate) error {
+	_, err := call(ctx, a, "ecs:UpdateService", func(ctx context.Context, in *ecs.UpdateServiceInput) (*ecs.UpdateServiceOutput, error) {
+		return a.ecs.UpdateService(ctx, in)
+	}, updateInput(cluster, name, u))
+	return err
+}
+
+// updateInput is the request that changes a service.
+func updateInput(cluster, name string, u serviceUpdate) *ecs.UpdateServiceInput {
 	in := &ecs.UpdateServiceInput{Cluster: opt(cluster), Service: aws.String(name)}
 	if u.Count != nil {
 		in.DesiredCount = aws.Int32(int32(*u.Count))
@@ -125,10 +138,7 @@ func (a *awsCloud) UpdateService(ctx context.Context, cluster, name string, u se
 	if f := u.Fields; f != nil {
 		changedFields(in, *f, u.Have)
 	}
-	_, err := call(ctx, a, "ecs:UpdateService", func(ctx context.Context, in *ecs.UpdateServiceInput) (*ecs.UpdateServiceOutput, error) {
-		return a.ecs.UpdateService(ctx, in)
-	}, in)
-	return err
+	return in
 }
 
 // changedFields sets what differs. An empty list clears, a missing one leaves.
@@ -183,15 +193,9 @@ func (a *awsCloud) TagService(ctx context.Context, arn string, set tags, remove 
 
 // CreateTaskSet implements services.
 func (a *awsCloud) CreateTaskSet(ctx context.Context, in newTaskSet) (string, error) {
-	sh := in.Shape
 	out, err := call(ctx, a, "ecs:CreateTaskSet", func(ctx context.Context, in *ecs.CreateTaskSetInput) (*ecs.CreateTaskSetOutput, error) {
 		return a.ecs.CreateTaskSet(ctx, in)
-	}, &ecs.CreateTaskSetInput{
-		Cluster: aws.String(in.Cluster), Service: aws.String(in.Service), TaskDefinition: aws.String(in.Revision), ClientToken: aws.String(in.Token),
-		Scale:         &ecstypes.Scale{Unit: ecstypes.ScaleUnitPercent, Value: in.Scale},
-		LoadBalancers: sh.LoadBalancers, NetworkConfiguration: sh.Network, LaunchType: sh.LaunchType, CapacityProviderStrategy: sh.Capacity,
-		PlatformVersion: opt(sh.PlatformVersion), ServiceRegistries: sh.Registries, Tags: tagList(in.Tags),
-	})
+	}, setInput(in))
 	if err != nil {
 		return "", err
 	}
@@ -199,6 +203,17 @@ func (a *awsCloud) CreateTaskSet(ctx context.Context, in newTaskSet) (string, er
 		return "", platform.Retryable(fmt.Errorf("ecs:CreateTaskSet: the answer names no task set"), 0)
 	}
 	return aws.ToString(out.TaskSet.TaskSetArn), nil
+}
+
+// setInput is the request that makes a task set.
+func setInput(in newTaskSet) *ecs.CreateTaskSetInput {
+	sh := in.Shape
+	return &ecs.CreateTaskSetInput{
+		Cluster: aws.String(in.Cluster), Service: aws.String(in.Service), TaskDefinition: aws.String(in.Revision), ClientToken: aws.String(in.Token),
+		Scale:         &ecstypes.Scale{Unit: ecstypes.ScaleUnitPercent, Value: in.Scale},
+		LoadBalancers: sh.LoadBalancers, NetworkConfiguration: sh.Network, LaunchType: sh.LaunchType, CapacityProviderStrategy: sh.Capacity,
+		PlatformVersion: opt(sh.PlatformVersion), ServiceRegistries: sh.Registries, Tags: tagList(in.Tags),
+	}
 }
 
 // ScaleTaskSet implements services.
@@ -242,7 +257,9 @@ func (a *awsCloud) Revision(ctx context.Context, ref string) (*revision, error) 
 		return nil, nil
 	}
 	t := out.TaskDefinition
-	return &revision{ARN: aws.ToString(t.TaskDefinitionArn), Content: contentOf(t), Tags: tagMap(out.Tags), Inactive: t.Status == ecstypes.TaskDefinitionStatusInactive || t.Status == ecstypes.TaskDefinitionStatusDeleteInProgress}, nil
+	content := contentOf(t)
+	content.Tags = tagList(userTags(tagMap(out.Tags)))
+	return &revision{ARN: aws.ToString(t.TaskDefinitionArn), Content: content, Tags: tagMap(out.Tags), Inactive: t.Status == ecstypes.TaskDefinitionStatusInactive || t.Status == ecstypes.TaskDefinitionStatusDeleteInProgress}, nil
 }
 
 // contentOf is what was registered to get a live task definition.
@@ -267,9 +284,7 @@ func (a *awsCloud) Revisions(ctx context.Context, family string) ([]string, erro
 
 // Register implements services.
 func (a *awsCloud) Register(ctx context.Context, content *taskDefinition, t tags) (string, error) {
-	in := *content
-	in.Tags = append(append([]ecstypes.Tag(nil), in.Tags...), tagList(t)...)
-	out, err := under(ctx, a, a.ecs.RegisterTaskDefinition, &in)
+	out, err := under(ctx, a, a.ecs.RegisterTaskDefinition, registerInput(content, t))
 	if err != nil {
 		return "", classify("ecs:RegisterTaskDefinition", err)
 	}
@@ -277,6 +292,13 @@ func (a *awsCloud) Register(ctx context.Context, content *taskDefinition, t tags
 		return "", platform.Retryable(fmt.Errorf("ecs:RegisterTaskDefinition: the answer names no revision"), 0)
 	}
 	return aws.ToString(out.TaskDefinition.TaskDefinitionArn), nil
+}
+
+// registerInput is the request that registers a revision: the content with its tags, and ours.
+func registerInput(content *taskDefinition, t tags) *ecs.RegisterTaskDefinitionInput {
+	in := *content
+	in.Tags = append(tagList(userTags(tagMap(in.Tags))), tagList(t)...)
+	return &in
 }
 
 // Deregister implements services.

@@ -72,7 +72,7 @@ func driftViews(d *desired, s *snapshot) (want, have object) {
 		return want, have
 	}
 	want["service"] = serviceView(d.Service, d.Tags)
-	want["placement"] = shapeView(d.shape(d.Primary))
+	want["placement"] = placementOf(d, shapeView(d.shape(d.Primary)))
 	if s.Service == nil {
 		return want, have
 	}
@@ -84,11 +84,7 @@ func driftViews(d *desired, s *snapshot) (want, have object) {
 	}
 	if t := s.primary(); t != nil {
 		have["taskDefinition"] = taskView(s.Revisions[t.Revision].Content)
-		shape := shapeView(t.Shape)
-		if v := d.Shape.PlatformVersion; v == "" || v == "LATEST" {
-			delete(shape, "platformVersion") // AWS shows what LATEST was resolved to
-		}
-		have["placement"] = shape
+		have["placement"] = placementOf(d, shapeView(t.Shape))
 	}
 	if arn := d.canaryARN(); arn != "" {
 		for _, r := range s.Routes {
@@ -98,4 +94,17 @@ func driftViews(d *desired, s *snapshot) (want, have object) {
 		}
 	}
 	return want, have
+}
+
+// placementOf leaves out what AWS chooses where the file says nothing: the platform version that LATEST was resolved to, and
+// what the cluster's own strategy says where the tasks run.
+func placementOf(d *desired, shape object) object {
+	if v := d.Shape.PlatformVersion; v == "" || v == "LATEST" {
+		delete(shape, "platformVersion")
+	}
+	if d.Shape.LaunchType == "" && len(d.Shape.Capacity) == 0 {
+		delete(shape, "launchType")
+		delete(shape, "capacityProviderStrategy")
+	}
+	return shape
 }

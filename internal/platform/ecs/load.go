@@ -134,7 +134,7 @@ func (l *loader) service(name string, des *desired) {
 		return
 	}
 	var s ecstypes.Service
-	fill(l.d, n, reflect.ValueOf(&s).Elem(), "cluster", "role", "clientToken", "forceNewDeployment")
+	fill(l.d, n, reflect.ValueOf(&s).Elem(), laterFields()...)
 	des.Name, des.Cluster, des.Count = aws.ToString(s.ServiceName), aws.ToString(s.ClusterArn), int(s.DesiredCount)
 	if des.Cluster == "" {
 		des.Cluster = n.Get("cluster").Text()
@@ -163,9 +163,7 @@ func (l *loader) checkService(n spec.Node, s ecstypes.Service, des *desired) {
 	if len(s.LaunchType) > 0 && len(s.CapacityProviderStrategy) > 0 {
 		l.d.Fail(n.Get("launchType"), "leave one of the two out", "launchType and capacityProviderStrategy exclude each other")
 	}
-	if len(s.LoadBalancers) > 0 {
-		l.d.Warn(n.Get("loadBalancers"), "name the target groups in input.targetGroups", "has no effect: load balancers belong to task sets")
-	}
+	l.withoutEffect(n)
 }
 
 // groups checks that the target groups name a container and a port of the task definition, and completes them.

@@ -153,7 +153,7 @@ type task struct {
 	ContainerReason      string
 	Addresses            []string // of its network interfaces
 	Revision             string
-	Created              time.Time
+	Created, Started     time.Time // Started: when it was running; zero until then
 }
 
 // group is a target group.

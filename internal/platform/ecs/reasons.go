@@ -6,6 +6,8 @@ const (
 	ReasonStabilizing = "ECS_STABILIZING"
 	// ReasonTargetsStarting: Waiting for healthy targets in {group}: {healthy} of {needed}.
 	ReasonTargetsStarting = "ECS_TARGETS_STARTING"
+	// ReasonProving: No load balancer checks task set {set}: {proven} of {needed} tasks have run for {time}.
+	ReasonProving = "ECS_PROVING"
 	// ReasonTasksFailing: {count} tasks of task set {set} stopped with an error; the last one: {reason} (container {container}, exit code {exitCode}).
 	ReasonTasksFailing = "ECS_TASKS_FAILING"
 	// ReasonTargetsUnhealthy: The targets of task set {set} in {group} fail their health check since {since}: {detail}.

@@ -215,6 +215,28 @@ func (j *job) await(ctx context.Context, role string) (platform.Outcome, error) 
 	if t.Computed == 0 || !t.Steady || t.Running < t.Computed || t.Pending > 0 {
 		return ask(ReasonStabilizing, "set", tail(t.ARN), "running", fmt.Sprint(t.Running), "desired", fmt.Sprint(t.Computed), "pending", fmt.Sprint(t.Pending))
 	}
+	if len(setGroups(t.Shape)) == 0 {
+		return j.prove(ctx, t)
+	}
+	return platform.DoneNow()
+}
+
+// prove watches tasks that no load balancer checks: that they run is known, that they go on running is seen only when they
+// have done so for a while. The settle time of the provider is that while.
+func (j *job) prove(ctx context.Context, t *taskSet) (platform.Outcome, error) {
+	running, err := j.c.Tasks(ctx, j.d.Cluster, t.ID, false)
+	if err != nil {
+		return platform.Outcome{}, err
+	}
+	proven := 0
+	for _, k := range running {
+		if k.Status == "RUNNING" && !k.Started.IsZero() && j.s.Now.Sub(k.Started) >= j.d.Settle {
+			proven++
+		}
+	}
+	if proven < t.Computed {
+		return ask(ReasonProving, "set", tail(t.ARN), "proven", fmt.Sprint(proven), "needed", fmt.Sprint(t.Computed), "time", j.d.Settle.String())
+	}
 	return platform.DoneNow()
 }
 

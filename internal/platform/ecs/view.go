@@ -124,53 +124,19 @@ func taskView(t *taskDefinition) object {
 	}
 	o := plainObject(t)
 	delete(o, "tags")
-	if o["networkMode"] == "bridge" {
-		delete(o, "networkMode")
+	if m := tagObject(tagMap(t.Tags)); m != nil {
+		o["tags"] = m
 	}
+	taskDefaults(o)
 	for _, k := range []string{"cpu", "memory"} {
 		if s, ok := o[k].(string); ok {
 			o[k] = units(s)
 		}
 	}
-	list, _ := o["containerDefinitions"].([]any)
-	for _, c := range list {
-		if c, ok := c.(object); ok {
-			containerView(c, o["networkMode"])
-		}
+	for _, c := range objects(o["containerDefinitions"]) {
+		containerView(c, o["networkMode"])
 	}
 	return o
-}
-
-func containerView(c object, network any) {
-	if _, ok := c["essential"]; !ok {
-		c["essential"] = true
-	}
-	if c["versionConsistency"] == "enabled" {
-		delete(c, "versionConsistency")
-	}
-	for _, k := range []string{"environment", "secrets"} {
-		sortBy(c[k], "name")
-	}
-	ports, _ := c["portMappings"].([]any)
-	for _, p := range ports {
-		p, ok := p.(object)
-		if !ok {
-			continue
-		}
-		if _, ok := p["protocol"]; !ok {
-			p["protocol"] = "tcp"
-		}
-		if (network == "awsvpc" || network == "host") && p["hostPort"] == p["containerPort"] {
-			delete(p, "hostPort")
-		}
-	}
-	if h, ok := c["healthCheck"].(object); ok {
-		for k, v := range map[string]string{"interval": "30", "timeout": "5", "retries": "3"} {
-			if _, ok := h[k]; !ok {
-				h[k] = json.Number(v)
-			}
-		}
-	}
 }
 
 // units writes cpu and memory as AWS does: ".5 vCPU" is 512, "1 GB" is 1024.
@@ -209,6 +175,7 @@ func shapeView(s setShape) object {
 	if s.PlatformVersion == "LATEST" {
 		delete(o, "platformVersion")
 	}
+	sortBy(o["capacityProviderStrategy"], "capacityProvider")
 	if n, ok := o["networkConfiguration"].(object); ok {
 		if v, ok := n["awsvpcConfiguration"].(object); ok {
 			if v["assignPublicIp"] == nil {
@@ -240,12 +207,20 @@ func fieldsView(f serviceFields) object {
 	if o == nil {
 		o = object{}
 	}
+	for _, p := range objects(o["placementStrategy"]) {
+		switch f, _ := p["field"].(string); strings.ToLower(f) {
+		case "host":
+			p["field"] = "instanceId" // PlacementStrategy API reference: the two mean the same
+		case "cpu", "memory":
+			p["field"] = strings.ToUpper(f)
+		}
+	}
 	return o
 }
 
 // fixedView is the service-level fields that only a new service can have otherwise, as far as the file sets them.
 func fixedView(f serviceFields) object {
-	fixed := serviceFields{Deployment: f.Deployment, Exec: f.Exec}
+	fixed := serviceFields{Deployment: f.Deployment, Exec: f.Exec, Rebalancing: f.Rebalancing}
 	if f.Role != "" && !strings.Contains(f.Role, "/aws-service-role/") {
 		fixed.Role = f.Role
 	}
@@ -259,14 +234,22 @@ func fixedView(f serviceFields) object {
 // serviceView is everything about a service but its count.
 func serviceView(f serviceFields, t tags) object {
 	o := fieldsView(f)
-	if u := userTags(t); u != nil {
-		m := object{}
-		for k, v := range u {
-			m[k] = v
-		}
+	if m := tagObject(t); m != nil {
 		o["tags"] = m
 	}
 	return o
+}
+
+// tagObject is the tags that people set, or nil.
+func tagObject(t tags) object {
+	var m object
+	for k, v := range userTags(t) {
+		if m == nil {
+			m = object{}
+		}
+		m[k] = v
+	}
+	return m
 }
 
 // desiredView is what the files declare, as it works.

@@ -51,6 +51,7 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   NO_ROLLBACK: [says(msg({ message: "the way back was not taken: {why}" }), "why")],
   UNKNOWN_EVENT: [says(msg({ message: "an event of type {type} is not known to this version" }), "type")],
   INACTIVE_STAGE: [says(msg({ message: "stage {stage} is not active in this version: {why}" }), "stage", "why")],
+  APPLICATION_MOVED: [says(msg({ message: "its file moved in git from {from} to {to}" }), "from", "to")],
   APPLICATION_DISABLED: [says(msg`the application is disabled`)],
   INVALID_CONFIGURATION: [says(msg({ message: "the configuration cannot be used: {detail}" }), "detail")],
   NOT_TOUCHED: [says(msg({ message: "the commit does not touch the application ({why})" }), "why"), says(msg`the commit does not touch the application`)],
@@ -74,6 +75,7 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   ECS_STABILIZING: [
     says(msg({ message: "waiting until task set {set} is steady: {running} of {desired} tasks run, {pending} are starting" }), "set", "running", "desired", "pending"),
   ],
+  ECS_PROVING: [says(msg({ message: "no load balancer checks task set {set}: {proven} of {needed} tasks have run for {time}" }), "set", "proven", "needed", "time")],
   ECS_TARGETS_STARTING: [says(msg({ message: "waiting for healthy targets in {group}: {healthy} of {needed}" }), "group", "healthy", "needed")],
   ECS_TASKS_FAILING: [
     says(

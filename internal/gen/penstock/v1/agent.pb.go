@@ -1301,9 +1301,12 @@ type Candidate struct {
 	// The file at the new head cannot be used: file:line:column: message.
 	InvalidDetail string `protobuf:"bytes,4,opt,name=invalid_detail,json=invalidDetail,proto3" json:"invalid_detail,omitempty"`
 	// Facts of the file at the new head.
-	Name          string            `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
-	Labels        map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Description   string            `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	Name        string            `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Labels      map[string]string `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Description string            `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	// Its file is gone and this one of the same movement is it, by kind and name: folder and file. The registration moves.
+	MovedPath     string `protobuf:"bytes,8,opt,name=moved_path,json=movedPath,proto3" json:"moved_path,omitempty"`
+	MovedFile     string `protobuf:"bytes,9,opt,name=moved_file,json=movedFile,proto3" json:"moved_file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1383,6 +1386,20 @@ func (x *Candidate) GetLabels() map[string]string {
 func (x *Candidate) GetDescription() string {
 	if x != nil {
 		return x.Description
+	}
+	return ""
+}
+
+func (x *Candidate) GetMovedPath() string {
+	if x != nil {
+		return x.MovedPath
+	}
+	return ""
+}
+
+func (x *Candidate) GetMovedFile() string {
+	if x != nil {
+		return x.MovedFile
 	}
 	return ""
 }
@@ -2766,7 +2783,7 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"candidates\x18\a \x03(\v2\x16.penstock.v1.CandidateR\n" +
 	"candidates\x12\x14\n" +
-	"\x05error\x18\b \x01(\tR\x05error\"\xaa\x02\n" +
+	"\x05error\x18\b \x01(\tR\x05error\"\xe8\x02\n" +
 	"\tCandidate\x12%\n" +
 	"\x0eapplication_id\x18\x01 \x01(\tR\rapplicationId\x12\x10\n" +
 	"\x03due\x18\x02 \x01(\bR\x03due\x12\x10\n" +
@@ -2774,7 +2791,11 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"\x0einvalid_detail\x18\x04 \x01(\tR\rinvalidDetail\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12:\n" +
 	"\x06labels\x18\x06 \x03(\v2\".penstock.v1.Candidate.LabelsEntryR\x06labels\x12 \n" +
-	"\vdescription\x18\a \x01(\tR\vdescription\x1a9\n" +
+	"\vdescription\x18\a \x01(\tR\vdescription\x12\x1d\n" +
+	"\n" +
+	"moved_path\x18\b \x01(\tR\tmovedPath\x12\x1d\n" +
+	"\n" +
+	"moved_file\x18\t \x01(\tR\tmovedFile\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"p\n" +

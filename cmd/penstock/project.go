@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"github.com/penstock-cd/penstock/internal/client"
+	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+)
+
+func newProjectCommand(s streams) *cobra.Command {
+	cmd := newGroup("project", "See and change the settings of the project")
+	cmd.AddCommand(newProjectGetCommand(s), newWebhookSecretCommand(s))
+	return cmd
+}
+
+func newProjectGetCommand(s streams) *cobra.Command {
+	v := &verb{s: s}
+	return v.leaf("get", "Show the settings of the project", exactly(0), func(ctx context.Context, c *client.Client, _ []string) error {
+		res, err := c.Projects.GetProject(ctx, connect.NewRequest(&penstockv1.GetProjectRequest{}))
+		if err != nil {
+			return err
+		}
+		p := res.Msg.Project
+		return v.object(p, p.Id, func() {
+			s.facts("Name", p.Name, "ID", p.Id, "Files in git register themselves", yesNo(p.AutoRegister), "Webhook secret", map[bool]string{true: "set", false: "none: webhooks are refused"}[p.WebhookSecretSet])
+		})
+	})
+}
+
+func yesNo(b bool) string { return map[bool]string{true: "yes", false: "no"}[b] }
+
+func newWebhookSecretCommand(s streams) *cobra.Command {
+	v, clearIt, stdin := &verb{s: s}, false, false
+	cmd := v.leaf("webhook-secret", "Make a new secret of push webhooks and show it once", exactly(0), func(ctx context.Context, c *client.Client, _ []string) error {
+		secret := rand.Text()
+		switch {
+		case clearIt && stdin:
+			return usagef("--clear and --stdin exclude each other")
+		case clearIt:
+			secret = ""
+		case stdin:
+			var err error
+			if secret, err = s.readSecret(); err != nil {
+				return err
+			}
+		}
+		if !clearIt && !stdin && !v.forPeople() {
+			return usagef("a new secret is not shown as %s: leave -o out, or give the secret with --stdin", v.format)
+		}
+		res, err := c.Projects.UpdateProject(ctx, connect.NewRequest(&penstockv1.UpdateProjectRequest{WebhookSecret: &secret}))
+		if err != nil {
+			return err
+		}
+		p := res.Msg.Project
+		return v.object(p, p.Id, func() {
+			switch {
+			case clearIt:
+				fmt.Fprintln(s.Out, "the secret is gone; webhooks are refused, agents go on asking git every ten seconds")
+			case stdin:
+				fmt.Fprintln(s.Out, "the secret is set")
+			default:
+				fmt.Fprintln(s.Out, secret)
+				fmt.Fprintln(s.Err, "shown once. The former one is refused from now on: give the new one to the webhooks of your git hosts")
+			}
+		})
+	})
+	cmd.Long = `Make a new secret for the project's push webhooks, of 26 characters with 128 bits or more of chance, and show it once. It
+takes the place of the former one at once; until the git hosts have it, agents see commits every ten seconds. With --stdin
+the secret is read instead, such as the signing token that GitLab makes; with --clear there is none and webhooks are refused.`
+	cmd.Flags().BoolVar(&clearIt, "clear", false, "have none")
+	cmd.Flags().BoolVar(&stdin, "stdin", false, "read the secret, at least 16 characters, and do not show it")
+	return cmd
+}
