@@ -101,6 +101,10 @@ var ecsPipelines = []string{noPipeline, articleCanary, articleCanary, ecsBlueGre
 
 // pushECS commits a new image with a behaviour by chance.
 func (s *ecsSimulation) pushECS(app string) {
+	if s.touch(app) {
+		s.heads = append(s.heads, s.touched)
+		return
+	}
 	s.version++
 	image := fmt.Sprintf("v%d", s.version)
 	b := memory.Behaviour{StartDelay: time.Duration(s.r.IntN(20)) * time.Second, HealthyAfter: time.Duration(s.r.IntN(20)) * time.Second}

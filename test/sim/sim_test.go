@@ -178,6 +178,7 @@ type simulation struct {
 	version int
 	agents  int
 	begin   time.Time
+	touched string // newest commit that changes nothing that is deployed
 
 	mu    sync.Mutex
 	armed *trap
@@ -256,6 +257,9 @@ var pipelines = []string{noPipeline, shortCanary, shortCanary, blueGreen, `  tim
 
 // push commits a new version of an application with orders by chance.
 func (s *simulation) push(app string) {
+	if s.touch(app) {
+		return
+	}
 	s.version++
 	set := map[string]string{"version": fmt.Sprintf("v%d", s.version), "startAfter": fmt.Sprintf("%ds", s.r.IntN(20)), "give": "60"}
 	switch s.r.IntN(10) {
@@ -483,6 +487,7 @@ func (s *simulation) calm() {
 		s.w.CheckRecord(&s.memory)
 		s.w.CheckCloud()
 		s.w.CheckEnds()
+		s.w.CheckHolds()
 		s.checkAttention()
 	} else {
 		s.w.Problemf("the server is down although nothing stopped it")

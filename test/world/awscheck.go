@@ -66,11 +66,10 @@ func t32(key string) string { return key[strings.LastIndex(key, " ")+1:] }
 
 // once notes a problem the first time it is seen.
 func (w *World) once(text string) {
-	w.AWS.mu.Lock()
-	known := w.AWS.broken[text]
-	w.AWS.broken[text] = true
-	w.AWS.mu.Unlock()
-	if !known {
+	w.watch.mu.Lock()
+	defer w.watch.mu.Unlock()
+	if !w.watch.said[text] {
+		w.watch.said[text] = true
 		w.Problemf("%s", text)
 	}
 }

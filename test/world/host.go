@@ -22,10 +22,13 @@ type host struct {
 	log   *slog.Logger
 	admin server.Admin
 	newID func() string
+	// touched is told, behind each commit, of the deployments that something was written about.
+	touched func(deployment string)
 
 	mu     sync.Mutex
 	inst   *instance
 	labels []string // of the transactions that wait for a commit
+	wrote  []string // deployments that they write about
 	points int
 	around func(Commit)
 }
@@ -87,7 +90,7 @@ func (h *host) start() error {
 	}()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.inst, h.labels = inst, nil
+	h.inst, h.labels, h.wrote = inst, nil, nil
 	return nil
 }
 
@@ -117,7 +120,10 @@ func (h *host) commit(stage string) {
 	h.mu.Lock()
 	labels, f := h.labels, h.around
 	if stage == sqlite.AfterCommit {
-		h.labels = nil
+		for _, id := range h.wrote {
+			h.touched(id)
+		}
+		h.labels, h.wrote = nil, nil
 	}
 	text := ""
 	for i, l := range labels {
@@ -151,6 +157,7 @@ func (l *labelled) Update(ctx context.Context, project string, f func(store.Tx) 
 		if err == nil && len(t.labels) > 0 {
 			l.host.mu.Lock()
 			l.host.labels = append(l.host.labels, t.labels...)
+			l.host.wrote = append(l.host.wrote, t.wrote...)
 			l.host.mu.Unlock()
 		}
 		return err
@@ -160,12 +167,16 @@ func (l *labelled) Update(ctx context.Context, project string, f func(store.Tx) 
 type labelledTx struct {
 	store.Tx
 	labels []string
+	wrote  []string
 }
 
 // Append implements store.Tx.
 func (t *labelledTx) Append(s store.Stream, after int64, topic string, events []deploy.Event) error {
 	for _, e := range events {
 		t.labels = append(t.labels, string(e.Type))
+	}
+	if s.Kind == deploy.StreamDeployment {
+		t.wrote = append(t.wrote, s.ID)
 	}
 	return t.Tx.Append(s, after, topic, events)
 }
