@@ -111,7 +111,7 @@ func (w *worker) look(ctx context.Context, d deploy.Deployment, t engine.Task) (
 	}
 	held := platform.Held{
 		DeploymentID: d.ID, App: d.App, Plan: *d.Plan, Desired: state.Desired, Live: state.Live,
-		Journal: w.journal, Now: time.Now(), ProviderConfig: prov.Config,
+		Journal: w.journal, Now: w.a.gate.now(), ProviderConfig: prov.Config,
 	}
 	if t.Stage >= 0 {
 		held.Stage = d.Stages[t.Stage].PlanStage

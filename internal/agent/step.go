@@ -172,7 +172,7 @@ func (w *worker) ask(ctx context.Context, j *job) (out platform.Outcome, err err
 	out, err = j.p.Run(ctx, platform.Step{
 		DeploymentID: j.d.ID, ProjectID: j.d.ProjectID, App: j.d.App, Commit: j.d.Trigger.Commit, Plan: *j.d.Plan, Stage: j.stage.PlanStage,
 		Attempt: j.t.Attempt, Name: j.name, Rollback: j.stage.Rollback, Desired: j.state.Desired, Live: j.state.Live,
-		Token: stepToken(j.d.ID, j.stage.ID, j.t.Attempt, j.t.Step), Now: time.Now(), ProviderConfig: j.cfg, Log: j.log,
+		Token: stepToken(j.d.ID, j.stage.ID, j.t.Attempt, j.t.Step), Now: w.a.gate.now(), ProviderConfig: j.cfg, Log: j.log,
 	}, w.journal)
 	if err == nil && out.Progress != platform.Done && out.Progress != platform.Waiting && out.Progress != platform.Failed {
 		err = platform.Final(fmt.Errorf("internal error of the platform: it answered %q", out.Progress))

@@ -9,7 +9,6 @@ import (
 	"path"
 	"time"
 
-	"github.com/penstock-cd/penstock/internal/localcloud"
 	"github.com/penstock-cd/penstock/test/world"
 )
 
@@ -34,8 +33,7 @@ func forgetsHolds(w *world.World) {
 	})
 }
 
-// tokenless sends creations of task sets without their token, and lets some of
-// them come late, which is what the token is there for.
+// tokenless sends creations of task sets without their token.
 func tokenless(w *world.World) {
 	w.TamperAWS(func(c world.AWSCall, r *http.Request) *http.Request {
 		var in map[string]any
@@ -51,17 +49,6 @@ func tokenless(w *world.World) {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		return r
 	}, nil)
-	w.Go(func() {
-		for !w.Ended() {
-			time.Sleep(30 * time.Second)
-			if len(w.AWS.Cloud.Faults()) > 3 {
-				continue
-			}
-			if _, err := w.AWS.Cloud.Inject(localcloud.Fault{Operation: "ecs.CreateTaskSet", AppliedLate: localcloud.Duration(20 * time.Second), Count: 1}); err != nil {
-				w.Problemf("inject: %v", err)
-			}
-		}
-	})
 }
 
 // trustsOldReads lets agents answer reads from what they read in the last minute.

@@ -41,6 +41,13 @@ func (a *audited) GetWork(ctx context.Context, session string) (client.Work, err
 	return work, err
 }
 
+// Hello implements agent.SessionLink.
+func (a *audited) Hello(ctx context.Context, h client.Hello) (client.Session, error) {
+	s, err := a.Link.Hello(ctx, h)
+	a.troubled(err)
+	return s, err
+}
+
 // Renew implements agent.SessionLink.
 func (a *audited) Renew(ctx context.Context, session string) (time.Duration, string, error) {
 	lease, incarnation, err := a.Link.Renew(ctx, session)

@@ -35,6 +35,8 @@ type awsHooks struct {
 	after  func(AWSCall)
 	change func(AWSCall, *http.Request) *http.Request
 	answer func(AWSCall, []byte) []byte
+	// partial leaves a part of an answer out.
+	partial func(AWSCall, []byte) []byte
 	// remember is how long a process trusts what it has read.
 	remember time.Duration
 }
@@ -118,6 +120,7 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	if hooks.change != nil {
 		r = hooks.change(call, r)
 	}
+	l.w.checkToken(call, r)
 	resp, err := l.w.AWS.Cloud.Transport().RoundTrip(r)
 	if err != nil {
 		l.w.watch.troubled(l.p)
@@ -129,6 +132,10 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if hooks.answer != nil {
 		body = hooks.answer(call, body)
+	}
+	if hooks.partial != nil && resp.StatusCode < 300 {
+		body = hooks.partial(call, body)
+		l.w.watch.troubled(l.p)
 	}
 	call.Fresh = !call.Write && l.fresh(call, body)
 	if resp.StatusCode >= 300 {

@@ -94,3 +94,22 @@ func (l *awsLink) memorise(c AWSCall, resp *http.Response, body []byte) {
 	}
 	l.remembered[c.Op+string(c.Body)] = readBefore{resp.StatusCode, resp.Header.Clone(), body, time.Now()}
 }
+
+// checkToken wants the client token with every creation that takes one: what is
+// looked up before a repeat may be a read that lags.
+func (w *World) checkToken(c AWSCall, r *http.Request) {
+	if c.Op != "CreateTaskSet" && c.Op != "CreateService" && c.Op != "RunTask" || r.Body == nil {
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var in struct {
+		ClientToken string `json:"clientToken"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil || in.ClientToken == "" {
+		w.once("creation without a token: " + c.String())
+	}
+}

@@ -28,6 +28,8 @@ type Process struct {
 	done  chan struct{}
 	cloud *awsLink // nil without Options.AWS
 	known known    // of the watch
+	// cutter is its way to the server.
+	cutter *cutter
 
 	mu      sync.Mutex
 	reports map[string]int // by deployment
@@ -37,7 +39,8 @@ type Process struct {
 func (w *World) StartAgent(name string) *Process {
 	p := &Process{Name: name, Link: newLink(w.host, name), w: w, reports: map[string]int{}, done: make(chan struct{}), ended: make(chan struct{})}
 	p.known = known{trouble: time.Now(), done: map[string]judgement{}, looks: map[string]observation{}}
-	var link agent.Link = &audited{Link: client.NewLink(p.Link, baseURL, w.agentKey), w: w, p: p}
+	p.cutter = &cutter{Link: p.Link}
+	var link agent.Link = w.skewed(p, &audited{Link: client.NewLink(p.cutter, baseURL, w.agentKey), w: w, p: p})
 	if w.opt.WrapLink != nil {
 		link = w.opt.WrapLink(p, link)
 	}

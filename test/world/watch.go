@@ -236,6 +236,9 @@ func (w *World) lookOn(now time.Time) {
 			a.dirty[id] = true
 		}
 	}
+	if w.host.disk.full.Load() {
+		a.since = now // it answers, but can keep nothing
+	}
 	for _, p := range live {
 		if !p.able(now) {
 			p.known.trouble = now

@@ -47,6 +47,8 @@ type Options struct {
 	AWSOptions AWSOptions
 	// WrapLink stands between an agent and its link, for planted faults.
 	WrapLink func(p *Process, l agent.Link) agent.Link
+	// Skew is by how much the clock of a process's host is off, and drifts in each second.
+	Skew func(process string) (off time.Duration, drift float64)
 	// WrapPlatform stands between an agent and a platform, for planted faults.
 	WrapPlatform func(p *Process, x platform.Platform) platform.Platform
 	// Made is told the world before anything runs in it.
@@ -70,6 +72,7 @@ type World struct {
 	users     map[string]*client.Client
 	burying   sync.WaitGroup
 	ended     atomic.Bool
+	rewound   atomic.Bool // a backup was restored
 	ids       atomic.Int64
 
 	mu       sync.Mutex
