@@ -26,6 +26,7 @@ type gate struct {
 	session client.Session
 	asked   time.Time // when the newest successful Hello or Renew was sent
 	until   time.Time // the lease cannot run out before
+	met     time.Time // when the control plane's clock showed session.ServerTime
 	gen     int       // grows when the lease begins or was interrupted
 	fetched int       // gen under which work was fetched
 	running map[*call]struct{}
@@ -44,13 +45,27 @@ func (g *gate) notify() {
 	g.changed = make(chan struct{})
 }
 
-// begin takes a new session whose Hello was sent at an instant.
+// begin takes a new session whose Hello was sent at an instant and has just been answered.
 func (g *gate) begin(s client.Session, sent time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.met = sent.Add(time.Since(sent) / 2)
 	g.session, g.asked, g.until = s, sent, sent.Add(s.Lease)
 	g.gen++
 	g.notify()
+}
+
+// now is the time that instants are written down with, for other processes to
+// compare with theirs: the clock of the control plane, as this machine's
+// monotonic clock has carried it on since the session began. The wall clock of
+// this machine may be wrong, and may be set while a step waits.
+func (g *gate) now() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.session.ServerTime.IsZero() {
+		return time.Now()
+	}
+	return g.session.ServerTime.Add(time.Since(g.met))
 }
 
 // renewed extends the lease from the instant at which it was asked for. It

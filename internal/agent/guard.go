@@ -35,8 +35,10 @@ func (w *worker) guard(ctx context.Context) {
 		w.a.met.guards.WithLabelValues("error").Inc()
 		w.log.Warn("the guard could not look", "error", err)
 	case breach.Kind == platform.BreachNone:
+		w.lookAt = time.Now()
 		w.a.met.guards.WithLabelValues("fine").Inc()
 	case breach.Kind == platform.BreachForeign && w.doubtful:
+		w.lookAt = time.Now()
 		w.a.met.guards.WithLabelValues("doubtful").Inc()
 		w.log.Warn("the guard found a difference that may be our own, half done", "reason", breach.Reason.String())
 	default:
@@ -44,6 +46,46 @@ func (w *worker) guard(ctx context.Context) {
 		w.log.Error("the guard found a breach", "kind", string(breach.Kind), "reason", breach.Reason.String())
 		w.breached(ctx, breach)
 	}
+}
+
+// blindFor is how old a look of the guard may be to count as evidence.
+const blindFor = 10 * time.Second
+
+// sees looks before the first step behind a wait or an approval, unless the
+// guard has just looked: that time has passed is no evidence that all is well.
+// False when the step does not go on.
+func (w *worker) sees(ctx context.Context, j *job) bool {
+	if _, ok := j.p.(platform.Guarded); !ok || j.t.Step > 0 || j.stage.Rollback || !behindGuardedWait(j.d, j.t.Stage) {
+		return true
+	}
+	tries := w.a.retries("look", 500*time.Millisecond, maxBackoff)
+	for ctx.Err() == nil && !w.a.isStopping() {
+		if time.Since(w.lookAt) <= blindFor {
+			return true
+		}
+		w.guardAt = time.Now().Add(w.a.opt.GuardEvery)
+		w.guard(ctx)
+		if ctx.Err() == nil && time.Since(w.lookAt) > blindFor {
+			w.tell(ctx, j.t, j.stage.ID, deploy.Why(ReasonRetrying, "stage", j.stage.Name, "step", "look", "detail", "what is live could not be looked at while the stage before waited"), &j.told)
+			w.pause(ctx, time.Now().Add(tries.next(0)), nil)
+		}
+	}
+	return false
+}
+
+// behindGuardedWait reports whether the stage before let time pass, or people
+// decide, while traffic was split or spare capacity stood.
+func behindGuardedWait(d deploy.Deployment, stage int) bool {
+	waited := false
+	for i := stage - 1; i >= 0; i-- {
+		switch s := d.Stages[i]; {
+		case s.Type != deploy.StagePlatform:
+			waited = true
+		case !s.StartedAt.IsZero():
+			return waited && s.Holds
+		}
+	}
+	return false
 }
 
 func (w *worker) look(ctx context.Context, d deploy.Deployment, t engine.Task) (b platform.Breach, err error) {
@@ -69,7 +111,7 @@ func (w *worker) look(ctx context.Context, d deploy.Deployment, t engine.Task) (
 	}
 	held := platform.Held{
 		DeploymentID: d.ID, App: d.App, Plan: *d.Plan, Desired: state.Desired, Live: state.Live,
-		Journal: w.journal, Now: time.Now(), ProviderConfig: prov.Config,
+		Journal: w.journal, Now: w.a.gate.now(), ProviderConfig: prov.Config,
 	}
 	if t.Stage >= 0 {
 		held.Stage = d.Stages[t.Stage].PlanStage

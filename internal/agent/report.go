@@ -54,7 +54,7 @@ func (w *worker) report(ctx context.Context, r client.Report) error {
 			w.stop(errDrained) // whoever carries on asks for the step again
 			return nil
 		}
-		w.pause(ctx, time.Now().Add(tries.next(0)), nil)
+		w.pause(ctx, time.Now().Add(tries.next(0)), w.a.gate.wait()) // a renewal says that the control plane answers again
 	}
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,9 @@ import (
 
 // askFirst is how soon a step that gives no time of its own is asked again.
 const askFirst = time.Second
+
+// nothingLive is what was read back where nothing exists.
+const nothingLive = "nothing"
 
 // errClosed says that the gate did not let a call begin.
 var errClosed = errors.New("the lease does not cover a write")
@@ -58,7 +62,7 @@ func (w *worker) step(ctx context.Context, d deploy.Deployment, t engine.Task) {
 		j.log.begin(j.name, t.Step, len(j.stage.Steps))
 	}
 	tries := w.a.retries("step", 500*time.Millisecond, maxBackoff)
-	for w.mayWrite(ctx, j) && w.lookedFirst(ctx, j) {
+	for w.mayWrite(ctx, j) && w.lookedFirst(ctx, j) && w.sees(ctx, j) {
 		out, err := w.ask(ctx, j)
 		if ctx.Err() != nil {
 			w.a.met.steps.WithLabelValues("interrupted").Inc()
@@ -168,7 +172,7 @@ func (w *worker) ask(ctx context.Context, j *job) (out platform.Outcome, err err
 	out, err = j.p.Run(ctx, platform.Step{
 		DeploymentID: j.d.ID, ProjectID: j.d.ProjectID, App: j.d.App, Commit: j.d.Trigger.Commit, Plan: *j.d.Plan, Stage: j.stage.PlanStage,
 		Attempt: j.t.Attempt, Name: j.name, Rollback: j.stage.Rollback, Desired: j.state.Desired, Live: j.state.Live,
-		Token: stepToken(j.d.ID, j.stage.ID, j.t.Attempt, j.t.Step), Now: time.Now(), ProviderConfig: j.cfg, Log: j.log,
+		Token: stepToken(j.d.ID, j.stage.ID, j.t.Attempt, j.t.Step), Now: w.a.gate.now(), ProviderConfig: j.cfg, Log: j.log,
 	}, w.journal)
 	if err == nil && out.Progress != platform.Done && out.Progress != platform.Waiting && out.Progress != platform.Failed {
 		err = platform.Final(fmt.Errorf("internal error of the platform: it answered %q", out.Progress))
@@ -215,6 +219,9 @@ func (w *worker) readBack(ctx context.Context, j *job) (digest string, ok bool) 
 	tries := w.a.retries("read back", 500*time.Millisecond, maxBackoff)
 	for {
 		live, err := w.a.observe(ctx, j.p, platform.Target{App: j.d.App, Desired: j.state.Desired, ProviderConfig: j.cfg})
+		if err == nil && !live.Exists {
+			return cmp.Or(live.Digest, nothingLive), true // that nothing is there is an observation too
+		}
 		if err == nil {
 			return live.Digest, true
 		}

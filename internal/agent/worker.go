@@ -37,6 +37,7 @@ type worker struct {
 	pin      *pinned
 	logs     map[string]*stageLog
 	guardAt  time.Time
+	lookAt   time.Time // when the guard last looked and found nothing to report
 	doubtful bool      // the last call of a step may have been left half way
 	stepEnd  time.Time // when the last step was done, for the metric
 	logWait  sync.WaitGroup

@@ -58,6 +58,8 @@ type Options struct {
 	Registry *prometheus.Registry
 	// NewID makes ids; nil makes UUIDv7, which are ordered by time.
 	NewID func() string
+	// Wall reads the clock of the host; nil means time.Now. Tests set it.
+	Wall func() time.Time
 }
 
 // Admin is the static admin login.
@@ -83,6 +85,7 @@ type Server struct {
 	metrics *metrics
 	logins  *loginGuard
 	limits  *limits
+	clock   *hostClock
 	nudge   chan struct{} // the clock looks again: an instant may have come nearer
 
 	mu    sync.Mutex
@@ -114,7 +117,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Project.ID == "" {
 		opt.Project = ProjectConfig{ID: "default", Name: "default"}
 	}
-	s := &Server{opt: opt, log: opt.Logger, hub: newHub(), logins: newLoginGuard(opt.Admin.Username), limits: newLimits(callsPerSecond, callsAtOnce), nudge: make(chan struct{}, 1)}
+	s := &Server{opt: opt, log: opt.Logger, hub: newHub(), logins: newLoginGuard(opt.Admin.Username), limits: newLimits(callsPerSecond, callsAtOnce), nudge: make(chan struct{}, 1), clock: newHostClock(opt.Wall)}
 	s.metrics = newMetrics(opt.Registry)
 	if err := s.ensureProject(ctx); err != nil {
 		return nil, fmt.Errorf("prepare project: %w", err)
@@ -151,4 +154,4 @@ func (s *Server) isReady() bool {
 }
 
 // now is the wall clock of the record.
-func (s *Server) now() time.Time { return time.Now().UTC() }
+func (s *Server) now() time.Time { return s.clock.now() }

@@ -3,8 +3,10 @@ package history
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -17,10 +19,13 @@ import (
 	"github.com/penstock-cd/penstock/test/world"
 )
 
-var update = flag.Bool("update", false, "record the streams anew")
+var update = flag.Bool("update", false, "record the stories that have no file yet")
 
-// courses are the stories that are recorded.
-var courses = map[string]func(*world.World){
+// story is what is recorded.
+type story func(*world.World)
+
+// onFake are the stories on the fake platform; see onECS.
+var onFake = map[string]story{
 	"canary": func(w *world.World) {
 		push(w, "v1", nil)
 		until(w, 1, "SUCCESS")
@@ -118,8 +123,8 @@ func TestRecordedStreams(t *testing.T) {
 		record(t)
 	}
 	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) < len(courses) {
-		t.Fatalf("%d recorded files, want at least %d: %v", len(files), len(courses), err)
+	if err != nil || len(files) < len(onFake)+len(onECS) {
+		t.Fatalf("%d recorded files, want at least %d: %v", len(files), len(onFake)+len(onECS), err)
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -184,29 +189,41 @@ func goesOn(t *testing.T, s world.Stream) {
 	}
 }
 
-// record runs every story and writes what the record holds at its end.
+// record runs the stories that were never recorded and writes what the record
+// holds at their end.
 func record(t *testing.T) {
 	if err := os.MkdirAll("testdata", 0o750); err != nil {
 		t.Fatal(err)
 	}
-	for name, f := range courses {
-		var streams []world.Stream
-		synctest.Test(t, func(t *testing.T) {
-			w := world.New(t, world.Options{Latency: 10 * time.Millisecond})
-			defer w.Close()
-			f(w)
-			streams = w.Streams()
-		})
-		sort.Slice(streams, func(i, j int) bool { return streams[i].ID < streams[j].ID })
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetIndent("", " ")
-		if err := enc.Encode(streams); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join("testdata", name+".json"), b.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Printf("recorded %s: %d streams\n", name, len(streams))
+	for name, f := range onFake {
+		recordOne(t, name, world.Options{Latency: 10 * time.Millisecond}, f)
 	}
+	for name, f := range onECS {
+		recordOne(t, name, world.Options{Latency: 10 * time.Millisecond, AWS: true, AWSOptions: quickCloud}, f)
+	}
+}
+
+func recordOne(t *testing.T, name string, opt world.Options, f story) {
+	file := filepath.Join("testdata", name+".json")
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return // what was recorded once stays
+	}
+	var streams []world.Stream
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, opt)
+		defer w.Close()
+		f(w)
+		streams = w.Streams()
+	})
+	sort.Slice(streams, func(i, j int) bool { return streams[i].ID < streams[j].ID })
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", " ")
+	if err := enc.Encode(streams); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("recorded %s: %d streams\n", name, len(streams))
 }

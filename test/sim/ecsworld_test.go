@@ -32,6 +32,9 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	if p.wrap != nil {
 		opt.WrapLink = func(pr *world.Process, l agent.Link) agent.Link { return p.wrap(s.w)(pr, l) }
 	}
+	if s.r.IntN(3) == 0 {
+		opt.Skew = skewed(seed)
+	}
 	opt.Made = func(w *world.World) { s.take(w, p) }
 	s.w = world.New(t, opt)
 	defer s.w.Close()
@@ -101,6 +104,10 @@ var ecsPipelines = []string{noPipeline, articleCanary, articleCanary, ecsBlueGre
 
 // pushECS commits a new image with a behaviour by chance.
 func (s *ecsSimulation) pushECS(app string) {
+	if s.touch(app) {
+		s.heads = append(s.heads, s.touched)
+		return
+	}
 	s.version++
 	image := fmt.Sprintf("v%d", s.version)
 	b := memory.Behaviour{StartDelay: time.Duration(s.r.IntN(20)) * time.Second, HealthyAfter: time.Duration(s.r.IntN(20)) * time.Second}
@@ -169,6 +176,15 @@ func (s *ecsSimulation) actECS() {
 	case 24:
 		if s.rough {
 			s.interfere(n)
+		}
+	case 25, 26:
+		s.machine(n%5, n, flag, d)
+	case 27:
+		injected("answers in part")
+		s.w.Partial(d, flag)
+	case 28:
+		if n%4 == 0 {
+			s.rewind(n, d)
 		}
 	}
 }
@@ -336,7 +352,9 @@ func (s *ecsSimulation) afterCall(x world.AWSCall) {
 func (s *ecsSimulation) check() {
 	s.w.CheckRecord(&s.memory)
 	if s.w.Up() {
-		s.w.CheckHolds()
+		if !s.restored {
+			s.w.CheckHolds()
+		}
 		for _, d := range s.w.Deployments("web") {
 			if d.End == deploy.EndDeclared {
 				s.w.AWS.Good()
@@ -354,6 +372,7 @@ func (s *ecsSimulation) calmECS() {
 	s.w.Note("faults stop")
 	s.arm(nil)
 	s.w.AWS.Cloud.ClearFaults()
+	s.w.Repair()
 	s.w.Tick(61 * time.Second)
 	s.w.Repos["main"].Fail(nil)
 	s.w.StartServer()

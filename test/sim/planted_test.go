@@ -41,6 +41,9 @@ func TestPlantedFaults(t *testing.T) {
 		"ecs health not awaited":  {ecs: true, prepare: everythingHealthy},
 		"ecs claim not taken":     {ecs: true, twin: true, wrap: noClaims},
 		"ecs ledger not drained":  {ecs: true, wrap: ledgerForgets},
+		"ecs token not sent":      {ecs: true, prepare: tokenless},
+		"ecs stale read trusted":  {ecs: true, prepare: trustsOldReads},
+		"hold not set":            {prepare: forgetsHolds},
 	}
 	for _, m := range []fake.Mistake{fake.CanaryBeforeWeight, fake.SettleSkipped, fake.SnapshotSkipped, fake.LedgerNotDrained, fake.TokenNotSent, fake.HealthNotAwaited} {
 		faults[string(m)] = plan{mistake: m, deaths: m == fake.TokenNotSent}

@@ -169,15 +169,17 @@ func injected(kind string) {
 
 // simulation is one random world.
 type simulation struct {
-	t       *testing.T
-	seed    uint64
-	r       *rand.Rand
-	w       *world.World
-	memory  world.Memory
-	apps    []string
-	version int
-	agents  int
-	begin   time.Time
+	t        *testing.T
+	seed     uint64
+	r        *rand.Rand
+	w        *world.World
+	memory   world.Memory
+	apps     []string
+	version  int
+	agents   int
+	begin    time.Time
+	restored bool   // a backup was restored: what is live may need a person
+	touched  string // newest commit that changes nothing that is deployed
 
 	mu    sync.Mutex
 	armed *trap
@@ -256,6 +258,9 @@ var pipelines = []string{noPipeline, shortCanary, shortCanary, blueGreen, `  tim
 
 // push commits a new version of an application with orders by chance.
 func (s *simulation) push(app string) {
+	if s.touch(app) {
+		return
+	}
 	s.version++
 	set := map[string]string{"version": fmt.Sprintf("v%d", s.version), "startAfter": fmt.Sprintf("%ds", s.r.IntN(20)), "give": "60"}
 	switch s.r.IntN(10) {
@@ -314,6 +319,12 @@ func (s *simulation) act() {
 			injected("agent stops")
 			s.w.Go(p.Stop)
 			s.replace(d)
+		}
+	case 15, 16:
+		s.machine(n%5, n, flag, d)
+	case 17:
+		if n%4 == 0 {
+			s.rewind(n, d)
 		}
 	}
 }
@@ -467,6 +478,7 @@ func (s *simulation) calm() {
 	s.arm(nil)
 	s.w.Tick(61 * time.Second)
 	s.w.Cloud.Fail(nil)
+	s.w.Repair()
 	s.w.StartServer()
 	for _, p := range s.w.Live() {
 		p.Link.Mend()
@@ -483,6 +495,9 @@ func (s *simulation) calm() {
 		s.w.CheckRecord(&s.memory)
 		s.w.CheckCloud()
 		s.w.CheckEnds()
+		if !s.restored {
+			s.w.CheckHolds()
+		}
 		s.checkAttention()
 	} else {
 		s.w.Problemf("the server is down although nothing stopped it")
@@ -525,6 +540,9 @@ func (s *simulation) count() {
 // checkAttention: nobody interferes in these worlds and nobody asks to stay half
 // way, so no run may need a person at its end.
 func (s *simulation) checkAttention() {
+	if s.restored {
+		return
+	}
 	for _, app := range s.apps {
 		for _, d := range s.w.Deployments(app) {
 			if d.End == deploy.EndNeedsAttention {

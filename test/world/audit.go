@@ -25,7 +25,48 @@ func (a *audited) Report(ctx context.Context, session string, r client.Report) (
 	a.w.mu.Lock()
 	a.w.reports[r.EventID] = a.p.Name
 	a.w.mu.Unlock()
-	return a.Link.Report(ctx, session, r)
+	a.w.checkReport(a.p, r)
+	d, err := a.Link.Report(ctx, session, r)
+	a.troubled(err)
+	return d, err
+}
+
+// GetWork implements agent.WorkLink.
+func (a *audited) GetWork(ctx context.Context, session string) (client.Work, error) {
+	work, err := a.Link.GetWork(ctx, session)
+	if err == nil {
+		a.w.watch.given(a.p, work)
+	}
+	a.troubled(err)
+	return work, err
+}
+
+// Hello implements agent.SessionLink.
+func (a *audited) Hello(ctx context.Context, h client.Hello) (client.Session, error) {
+	s, err := a.Link.Hello(ctx, h)
+	a.troubled(err)
+	return s, err
+}
+
+// Renew implements agent.SessionLink.
+func (a *audited) Renew(ctx context.Context, session string) (time.Duration, string, error) {
+	lease, incarnation, err := a.Link.Renew(ctx, session)
+	a.troubled(err)
+	return lease, incarnation, err
+}
+
+// PutJournal implements agent.RecordLink.
+func (a *audited) PutJournal(ctx context.Context, session, deployment string, epoch int64, e []deploy.JournalEntry) error {
+	err := a.Link.PutJournal(ctx, session, deployment, epoch, e)
+	a.troubled(err)
+	return err
+}
+
+// troubled notes that a call failed; a refusal is an answer.
+func (a *audited) troubled(err error) {
+	if err != nil && deploy.CodeOf(err) != deploy.CodeRefused {
+		a.w.watch.troubled(a.p)
+	}
 }
 
 // holderOf is the name of a process as the record has it.

@@ -45,7 +45,6 @@ type AWS struct {
 	good       bool
 	failed     []string        // the first failures, for people
 	made       map[string]bool // task sets that were ever seen
-	broken     map[string]bool // what CheckAWS has said already
 	meddled    bool            // somebody else wrote weights: where requests go is not ours to answer for any more
 	foreignAt  time.Time       // when somebody else changed weights last
 }
@@ -65,7 +64,7 @@ func NewAWS(t testing.TB) *AWS { return newAWS(t, AWSOptions{Seed: 7}) }
 
 func newAWS(t testing.TB, o AWSOptions) *AWS {
 	a := &AWS{
-		behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}, made: map[string]bool{}, broken: map[string]bool{}, every: o.Every, fromGood: o.FromGood,
+		behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}, made: map[string]bool{}, every: o.Every, fromGood: o.FromGood,
 	}
 	if a.every == 0 {
 		a.every = 100 * time.Millisecond

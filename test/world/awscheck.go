@@ -66,11 +66,10 @@ func t32(key string) string { return key[strings.LastIndex(key, " ")+1:] }
 
 // once notes a problem the first time it is seen.
 func (w *World) once(text string) {
-	w.AWS.mu.Lock()
-	known := w.AWS.broken[text]
-	w.AWS.broken[text] = true
-	w.AWS.mu.Unlock()
-	if !known {
+	w.watch.mu.Lock()
+	defer w.watch.mu.Unlock()
+	if !w.watch.said[text] {
+		w.watch.said[text] = true
 		w.Problemf("%s", text)
 	}
 }
@@ -182,6 +181,9 @@ func (w *World) checkECSEnd(tx store.Tx, a deploy.Application) error {
 // checkECSObjects checks that whatever was made is somebody's: of a run that is
 // not over, or kept by the ledger of one that is.
 func (w *World) checkECSObjects(tx store.Tx) error {
+	if w.rewound.Load() {
+		return nil // what was made since the backup is in no ledger: a person was told
+	}
 	recs, err := tx.List(store.Deployments, store.Query{Limit: 1000})
 	if err != nil {
 		return err

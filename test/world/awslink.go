@@ -35,6 +35,10 @@ type awsHooks struct {
 	after  func(AWSCall)
 	change func(AWSCall, *http.Request) *http.Request
 	answer func(AWSCall, []byte) []byte
+	// partial leaves a part of an answer out.
+	partial func(AWSCall, []byte) []byte
+	// remember is how long a process trusts what it has read.
+	remember time.Duration
 }
 
 // InterceptAWS calls before ahead of each call of a live process, which does not
@@ -63,6 +67,8 @@ type awsLink struct {
 	still    time.Time         // the process stands still until then
 	cutUntil time.Time
 	oneWay   bool
+	// remembered are answers by call.
+	remembered map[string]readBefore
 }
 
 func (l *awsLink) freeze(until time.Time) {
@@ -99,6 +105,12 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.w.mu.Lock()
 	hooks := l.w.aws
 	l.w.mu.Unlock()
+	if resp := l.recall(call, r, hooks.remember); resp != nil {
+		return resp, nil
+	}
+	if call.Write {
+		sightOf(ctx).sent()
+	}
 	if call.Write && ctx.Err() == nil { // else it was sent in time and comes late: the fault, not the process
 		l.w.checkAWSWriter(call)
 	}
@@ -108,8 +120,10 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	if hooks.change != nil {
 		r = hooks.change(call, r)
 	}
+	l.w.checkToken(call, r)
 	resp, err := l.w.AWS.Cloud.Transport().RoundTrip(r)
 	if err != nil {
+		l.w.watch.troubled(l.p)
 		return nil, err
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -119,7 +133,14 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	if hooks.answer != nil {
 		body = hooks.answer(call, body)
 	}
+	if hooks.partial != nil && resp.StatusCode < 300 {
+		body = hooks.partial(call, body)
+		l.w.watch.troubled(l.p)
+	}
 	call.Fresh = !call.Write && l.fresh(call, body)
+	if resp.StatusCode >= 300 {
+		l.w.watch.troubled(l.p)
+	}
 	if call.Write && resp.StatusCode < 300 {
 		l.w.CheckAWS()
 	}
@@ -134,6 +155,12 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if !call.Write && resp.StatusCode < 300 {
+		sightOf(ctx).saw(call.Op)
+		if hooks.remember > 0 {
+			l.memorise(call, resp, body)
+		}
 	}
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return resp, nil

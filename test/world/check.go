@@ -118,6 +118,7 @@ func (w *World) CheckRecord(m *Memory) {
 			continue
 		}
 		w.checkStream(s)
+		w.checkEvidence(s)
 		var d deploy.Deployment
 		if err := json.Unmarshal(s.State, &d); err != nil {
 			w.Problemf("state of %s: %v", s.ID, err)

@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -22,12 +23,18 @@ type host struct {
 	log   *slog.Logger
 	admin server.Admin
 	newID func() string
+	disk  disk
+	// touched is told, behind each commit, of the deployments that something was written about.
+	touched func(deployment string)
 
 	mu     sync.Mutex
 	inst   *instance
 	labels []string // of the transactions that wait for a commit
+	wrote  []string // deployments that they write about
 	points int
 	around func(Commit)
+	beside func(func()) // runs something beside the world
+	again  func()       // starts a server again
 }
 
 // instance is one life of the server.
@@ -64,19 +71,20 @@ func (h *host) current() *instance {
 
 // start opens the store and runs a server on it.
 func (h *host) start() error {
+	h.disk.skew.Store(0)
 	ctx, end := context.WithCancel(context.Background())
-	st, err := sqlite.Open(ctx, h.dir, sqlite.Options{NoSync: true, Logger: h.log, AroundCommit: h.commit})
+	st, err := sqlite.Open(ctx, h.dir, sqlite.Options{NoSync: true, Logger: h.log, AroundCommit: h.commit, RestoreIncarnation: h.disk.restored.Swap(false)})
 	if err != nil {
 		end()
 		return err
 	}
 	srv, err := server.New(ctx, server.Options{
-		Store: &labelled{Store: st, host: h}, Blobs: h.blobs, Logger: h.log, Admin: h.admin, NewID: h.newID,
+		Store: &labelled{Store: st, host: h}, Blobs: h.blobs, Logger: h.log, Admin: h.admin, NewID: h.newID, Wall: h.disk.wall,
 		Project: server.ProjectConfig{ID: Project, Name: Project, AutoRegister: true},
 	})
 	if err != nil {
 		end()
-		return fmt.Errorf("start server: %w", err)
+		return fmt.Errorf("start server: %w", errors.Join(err, st.Close()))
 	}
 	inst := &instance{handler: srv.Handler(), store: st, ctx: ctx, end: end, ran: make(chan struct{}), dead: make(chan struct{})}
 	go func() {
@@ -87,7 +95,7 @@ func (h *host) start() error {
 	}()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.inst, h.labels = inst, nil
+	h.inst, h.labels, h.wrote = inst, nil, nil
 	return nil
 }
 
@@ -117,7 +125,10 @@ func (h *host) commit(stage string) {
 	h.mu.Lock()
 	labels, f := h.labels, h.around
 	if stage == sqlite.AfterCommit {
-		h.labels = nil
+		for _, id := range h.wrote {
+			h.touched(id)
+		}
+		h.labels, h.wrote = nil, nil
 	}
 	text := ""
 	for i, l := range labels {
@@ -131,6 +142,9 @@ func (h *host) commit(stage string) {
 	}
 	n := h.points
 	h.mu.Unlock()
+	if text != "" {
+		h.tear(stage)
+	}
 	if text != "" && f != nil {
 		f(Commit{N: n, After: stage == sqlite.AfterCommit, Labels: text})
 	}
@@ -145,12 +159,16 @@ type labelled struct {
 
 // Update implements store.Store.
 func (l *labelled) Update(ctx context.Context, project string, f func(store.Tx) error) error {
+	if l.host.disk.full.Load() {
+		return errDiskFull
+	}
 	return l.Store.Update(ctx, project, func(tx store.Tx) error {
-		t := &labelledTx{Tx: tx}
+		t := &labelledTx{Tx: tx, future: l.host.disk.future.Load()}
 		err := f(t)
 		if err == nil && len(t.labels) > 0 {
 			l.host.mu.Lock()
 			l.host.labels = append(l.host.labels, t.labels...)
+			l.host.wrote = append(l.host.wrote, t.wrote...)
 			l.host.mu.Unlock()
 		}
 		return err
@@ -160,12 +178,20 @@ func (l *labelled) Update(ctx context.Context, project string, f func(store.Tx) 
 type labelledTx struct {
 	store.Tx
 	labels []string
+	wrote  []string
+	future bool
 }
 
 // Append implements store.Tx.
 func (t *labelledTx) Append(s store.Stream, after int64, topic string, events []deploy.Event) error {
 	for _, e := range events {
 		t.labels = append(t.labels, string(e.Type))
+	}
+	if s.Kind == deploy.StreamDeployment {
+		t.wrote = append(t.wrote, s.ID)
+	}
+	if t.future {
+		events = withMore(events)
 	}
 	return t.Tx.Append(s, after, topic, events)
 }
@@ -201,7 +227,11 @@ func (w *World) StartServer() {
 	if w.ended.Load() || w.host.current() != nil {
 		return
 	}
-	if err := w.host.start(); err != nil {
+	if err := w.host.start(); err != nil && w.host.disk.full.Load() {
+		w.tracef("the server does not start: %v", err)
+		time.AfterFunc(2*time.Second, w.StartServer) // as a service manager does
+		return
+	} else if err != nil {
 		w.Problemf("the server did not start again: %v", err)
 		return
 	}

@@ -27,6 +27,9 @@ type Process struct {
 	stop  context.CancelFunc
 	done  chan struct{}
 	cloud *awsLink // nil without Options.AWS
+	known known    // of the watch
+	// cutter is its way to the server.
+	cutter *cutter
 
 	mu      sync.Mutex
 	reports map[string]int // by deployment
@@ -35,7 +38,9 @@ type Process struct {
 // StartAgent starts a process.
 func (w *World) StartAgent(name string) *Process {
 	p := &Process{Name: name, Link: newLink(w.host, name), w: w, reports: map[string]int{}, done: make(chan struct{}), ended: make(chan struct{})}
-	var link agent.Link = &audited{Link: client.NewLink(p.Link, baseURL, w.agentKey), w: w, p: p}
+	p.known = known{trouble: time.Now(), done: map[string]judgement{}, looks: map[string]observation{}}
+	p.cutter = &cutter{Link: p.Link}
+	var link agent.Link = w.skewed(p, &audited{Link: client.NewLink(p.cutter, baseURL, w.agentKey), w: w, p: p})
 	if w.opt.WrapLink != nil {
 		link = w.opt.WrapLink(p, link)
 	}
@@ -45,7 +50,7 @@ func (w *World) StartAgent(name string) *Process {
 		platforms = append(platforms, ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: p.cloud}, Endpoint: w.AWS.Cloud.Endpoint(), Credentials: w.AWS.Credentials(), Logger: w.log}))
 	}
 	a, err := agent.New(agent.Options{
-		Config: w.piped(), Key: spec.Secret(w.agentKey), Link: link, Platforms: platforms, Kinds: []spec.KindInfo{fake.KindInfo()},
+		Config: w.piped(), Key: spec.Secret(w.agentKey), Link: link, Platforms: w.watching(p, platforms), Kinds: []spec.KindInfo{fake.KindInfo()},
 		OpenRepo: func(_ context.Context, r spec.Repository) (agent.Repo, error) {
 			repo := w.Repos[r.RepoID]
 			if repo == nil {
@@ -102,6 +107,7 @@ func (p *Process) Kill() {
 // Stop ends the process in an orderly way and waits for it.
 func (p *Process) Stop() {
 	p.w.tracef("agent %s stops", p.Name)
+	p.w.watch.leaves(p)
 	p.stop()
 	<-p.done
 	if !p.dead.Swap(true) {
@@ -119,6 +125,7 @@ func (p *Process) Stop() {
 // long its callers have given up by then.
 func (p *Process) Freeze(d time.Duration) {
 	p.w.tracef("agent %s stands still for %s", p.Name, d)
+	p.w.watch.stands(p, time.Now().Add(d))
 	p.Link.freeze(time.Now().Add(d))
 	if p.cloud != nil {
 		p.cloud.freeze(time.Now().Add(d))

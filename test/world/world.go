@@ -23,6 +23,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
 	"github.com/penstock-cd/penstock/internal/git/gitmem"
+	"github.com/penstock-cd/penstock/internal/platform"
 	"github.com/penstock-cd/penstock/internal/platform/fake"
 	"github.com/penstock-cd/penstock/internal/server"
 	"github.com/penstock-cd/penstock/internal/store"
@@ -46,6 +47,10 @@ type Options struct {
 	AWSOptions AWSOptions
 	// WrapLink stands between an agent and its link, for planted faults.
 	WrapLink func(p *Process, l agent.Link) agent.Link
+	// Skew is by how much the clock of a process's host is off, and drifts in each second.
+	Skew func(process string) (off time.Duration, drift float64)
+	// WrapPlatform stands between an agent and a platform, for planted faults.
+	WrapPlatform func(p *Process, x platform.Platform) platform.Platform
 	// Made is told the world before anything runs in it.
 	Made func(*World)
 }
@@ -67,6 +72,7 @@ type World struct {
 	users     map[string]*client.Client
 	burying   sync.WaitGroup
 	ended     atomic.Bool
+	rewound   atomic.Bool // a backup was restored
 	ids       atomic.Int64
 
 	mu       sync.Mutex
@@ -74,6 +80,7 @@ type World struct {
 	problems []string
 	trace    []string
 	aws      awsHooks
+	watch    *watch
 	declared map[string]string // image by commit
 }
 
@@ -89,11 +96,13 @@ func New(t testing.TB, opt Options) *World {
 	w := &World{
 		T: t, opt: opt, Cloud: fake.NewCloud("fake/1"), Repos: map[string]*gitmem.Repo{}, Processes: map[string]*Process{},
 		repoNames: opt.Repos, users: map[string]*client.Client{}, logs: &tail{}, reports: map[string]string{}, declared: map[string]string{},
+		watch: newWatch(),
 	}
 	if opt.Made != nil {
 		opt.Made(w)
 	}
 	w.Cloud.Latency, w.Cloud.RouteLag = opt.Latency, opt.RouteLag
+	w.Cloud.Answered = func(ctx context.Context) { sightOf(ctx).saw("read") }
 	w.Cloud.Pause, w.Cloud.Later = travel, func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	w.log = slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	dir, err := tempDir()
@@ -103,7 +112,7 @@ func New(t testing.TB, opt Options) *World {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) //nolint:errcheck // a leftover in memory is no failure of the test
 	w.host = &host{
 		dir: dir, blobs: &mem.Store{}, log: w.log, admin: server.Admin{Username: "admin", PasswordHash: adminPassword()},
-		newID: func() string { return fmt.Sprintf("id%07d", w.ids.Add(1)) },
+		touched: w.watch.touched, newID: func() string { return fmt.Sprintf("id%07d", w.ids.Add(1)) },
 	}
 	for _, id := range opt.Repos {
 		w.Repos[id] = gitmem.New(gitmem.Options{Name: id})
@@ -121,6 +130,7 @@ func New(t testing.TB, opt Options) *World {
 		w.StartAgent(fmt.Sprintf("a%d", i+1))
 	}
 	w.Cloud.Intercept(w.deny(nil), nil)
+	w.Go(w.watchOn)
 	w.Tick(time.Second)
 	return w
 }

@@ -21,10 +21,8 @@ func (a *awsCloud) Service(ctx context.Context, cluster, name string) (*service,
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range out.Failures {
-		if r := aws.ToString(f.Reason); r != "MISSING" {
-			return nil, platform.Retryable(fmt.Errorf("ecs:DescribeServices %s: %s %s", name, r, aws.ToString(f.Detail)), 0)
-		}
+	if err := whole("ecs:DescribeServices", 1, len(out.Services), out.Failures); err != nil {
+		return nil, err
 	}
 	for _, s := range out.Services {
 		if aws.ToString(s.Status) == "INACTIVE" {

@@ -44,11 +44,28 @@ func (a *awsCloud) Tasks(ctx context.Context, cluster, startedBy string, stopped
 		if err != nil {
 			return nil, err
 		}
+		if err := whole("ecs:DescribeTasks", len(batch), len(out.Tasks), out.Failures); err != nil {
+			return nil, err
+		}
 		for _, t := range out.Tasks {
 			all = append(all, taskOf(t))
 		}
 	}
 	return all, nil
+}
+
+// whole wants an answer for everything that was asked about: a part of it would
+// pass for fewer failed tasks, or none. What is said to be gone is an answer.
+func whole(op string, asked, got int, failures []ecstypes.Failure) error {
+	for _, f := range failures {
+		if r := aws.ToString(f.Reason); r != "MISSING" {
+			return platform.Retryable(fmt.Errorf("%s %s: %s %s", op, aws.ToString(f.Arn), r, aws.ToString(f.Detail)), 0)
+		}
+	}
+	if got+len(failures) < asked {
+		return platform.Retryable(fmt.Errorf("%s: the answer tells of %d, asked for were %d", op, got+len(failures), asked), 0)
+	}
+	return nil
 }
 
 func taskOf(t ecstypes.Task) task {

@@ -148,6 +148,30 @@ func TestServiceIsReadWithItsSets(t *testing.T) {
 	}
 }
 
+// An answer about a part of what was asked is no answer.
+func TestPartialAnswers(t *testing.T) {
+	for name, body := range map[string]string{
+		"nothing about one":   `{"tasks":[{"taskArn":"a","lastStatus":"RUNNING"}]}`,
+		"one that failed":     `{"tasks":[{"taskArn":"a","lastStatus":"RUNNING"}],"failures":[{"arn":"b","reason":"THROTTLED"}]}`,
+		"nothing about any":   `{}`,
+		"only failed, no why": `{"failures":[{"arn":"a"},{"arn":"b"}]}`,
+	} {
+		a, _ := wired(t, map[string]func(string, url.Values) (int, string){
+			"ListTasks":        answer(200, `{"taskArns":["a","b"]}`),
+			"DescribeTasks":    answer(200, body),
+			"DescribeServices": answer(200, `{"services":[],"failures":[]}`),
+		})
+		_, err := a.Tasks(context.Background(), "c", "ecs-svc/1", true)
+		if can, _ := platform.CanRetry(err); err == nil || !can {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err = a.Service(context.Background(), "c", "shop")
+		if can, _ := platform.CanRetry(err); err == nil || !can {
+			t.Errorf("services: %v", err)
+		}
+	}
+}
+
 func TestAllPagesOfTasksAndRules(t *testing.T) {
 	described := 0
 	a, _ := wired(t, map[string]func(string, url.Values) (int, string){
@@ -164,7 +188,7 @@ func TestAllPagesOfTasksAndRules(t *testing.T) {
 				t.Errorf("a batch of %d", len(in.Tasks))
 			}
 			described += len(in.Tasks)
-			return 200, `{"tasks":[{"taskArn":"arn:x","lastStatus":"STOPPED","startedBy":"ecs-svc/1","stopCode":"EssentialContainerExited","stoppedReason":"Essential container in task exited","containers":[{"name":"side","exitCode":0},{"name":"web","exitCode":137,"reason":"OutOfMemoryError"}],"attachments":[{"details":[{"name":"privateIPv4Address","value":"10.0.0.1"}]}]}]}`
+			return 200, `{"tasks":[{"taskArn":"arn:x","lastStatus":"STOPPED","startedBy":"ecs-svc/1","stopCode":"EssentialContainerExited","stoppedReason":"Essential container in task exited","containers":[{"name":"side","exitCode":0},{"name":"web","exitCode":137,"reason":"OutOfMemoryError"}],"attachments":[{"details":[{"name":"privateIPv4Address","value":"10.0.0.1"}]}]}],"failures":[` + strings.TrimPrefix(strings.Repeat(`,{"arn":"t","reason":"MISSING"}`, len(in.Tasks)-1), ",") + `]}`
 		},
 		"DescribeListeners": func(_ string, f url.Values) (int, string) {
 			if f.Get("Marker") == "" {

@@ -127,6 +127,8 @@ type Cloud struct {
 	// runs a function after a time. The one who made the cloud owns its time.
 	Pause func(ctx context.Context, call string, d time.Duration)
 	Later func(time.Duration, func())
+	// Answered, if set, is told of each read that was answered.
+	Answered func(context.Context)
 	// RouteLag is how long after a write of weights traffic still follows the former ones.
 	RouteLag time.Duration
 
@@ -227,6 +229,9 @@ func (c *Cloud) read(ctx context.Context, name string) (*Service, error) {
 	defer c.mu.Unlock()
 	if c.outage != nil {
 		return nil, c.outage
+	}
+	if c.Answered != nil {
+		c.Answered(ctx)
 	}
 	s := c.services[name]
 	if s == nil {
