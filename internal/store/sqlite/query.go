@@ -25,6 +25,13 @@ func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
 	if q.Limit < 1 || q.Limit > maxList {
 		return nil, invalid("list %s: a limit from 1 to %d is needed, not %d", c.Name, maxList, q.Limit)
 	}
+	content := "body"
+	if q.Summaries {
+		content = "summary"
+	}
+	if q.Summaries && !c.Summary {
+		return nil, invalid("collection %s keeps no summaries", c.Name)
+	}
 	from, w, err := t.from(c, q)
 	if err != nil {
 		return nil, err
@@ -35,7 +42,7 @@ func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
 	}
 	var out []store.Record
 	if from == c.Name {
-		err = t.rows("SELECT "+columns(c)+" FROM "+c.Name+w.text.String()+order+" LIMIT ?", append(w.args, q.Limit), t.gather(c, &out))
+		err = t.rows("SELECT "+columns(c, content)+" FROM "+c.Name+w.text.String()+order+" LIMIT ?", append(w.args, q.Limit), t.gather(c, q.Summaries, &out))
 		return out, during("list", c, err)
 	}
 	var keys []string
@@ -44,13 +51,13 @@ func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
 		return scan(&keys[len(keys)-1])
 	})
 	if err == nil {
-		out, err = t.these(c, keys)
+		out, err = t.these(c, keys, content)
 	}
 	return out, during("list", c, err)
 }
 
 // these reads the records of keys in their order.
-func (t *tx) these(c store.Collection, keys []string) ([]store.Record, error) {
+func (t *tx) these(c store.Collection, keys []string, content string) ([]store.Record, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -60,7 +67,7 @@ func (t *tx) these(c store.Collection, keys []string) ([]store.Record, error) {
 		args = append(args, k)
 	}
 	var out []store.Record
-	err := t.rows("SELECT "+columns(c)+" FROM "+c.Name+` WHERE project_id = ? AND "key" IN (?`+strings.Repeat(", ?", len(keys)-1)+")", args, t.gather(c, &out))
+	err := t.rows("SELECT "+columns(c, content)+" FROM "+c.Name+` WHERE project_id = ? AND "key" IN (?`+strings.Repeat(", ?", len(keys)-1)+")", args, t.gather(c, content == "summary", &out))
 	slices.SortFunc(out, func(a, b store.Record) int { return place[a.Key] - place[b.Key] })
 	return out, err
 }

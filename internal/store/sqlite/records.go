@@ -33,10 +33,11 @@ func column(c store.Collection, name string) (string, error) {
 	return `"` + name + `"`, nil
 }
 
-// columns lists the columns of a record: key, body and the index columns.
-func columns(c store.Collection) string {
+// columns lists the columns of a record: key, content (body or summary) and the
+// index columns.
+func columns(c store.Collection, content string) string {
 	var b strings.Builder
-	b.WriteString(`"key", body`)
+	b.WriteString(`"key", ` + content)
 	for _, name := range c.Index {
 		b.WriteString(`, "` + name + `"`)
 	}
@@ -50,7 +51,7 @@ func (t *tx) Get(c store.Collection, key string) (store.Record, bool, error) {
 		return store.Record{}, false, err
 	}
 	var out []store.Record
-	err = t.rows("SELECT "+columns(c)+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, key}, t.gather(c, &out))
+	err = t.rows("SELECT "+columns(c, "body")+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, key}, t.gather(c, false, &out))
 	if err != nil || len(out) == 0 {
 		return store.Record{}, false, during("get from", c, err)
 	}
@@ -71,18 +72,66 @@ func (t *tx) Put(c store.Collection, r store.Record) error {
 			return err
 		}
 	}
-	args := []any{t.project, r.Key, t.codec.encode(r.Body)}
-	set := "body = excluded.body"
-	for _, name := range c.Index {
-		args = append(args, r.Index[name])
-		set += `, "` + name + `" = excluded."` + name + `"`
+	if !c.Summary && len(r.Summary) > 0 {
+		return invalid("collection %s keeps no summaries", c.Name)
 	}
-	_, err = t.exec("INSERT INTO "+c.Name+" (project_id, "+columns(c)+") VALUES (?"+strings.Repeat(", ?", len(args)-1)+
-		`) ON CONFLICT (project_id, "key") DO UPDATE SET `+set, args...)
+	there, changed, err := t.changed(c, r)
+	if err != nil {
+		return during("put into", c, err)
+	}
+	if there {
+		err = t.replace(c, r, changed)
+	} else {
+		err = t.insert(c, r)
+	}
 	if err == nil {
 		err = t.putTags(c, r)
 	}
 	return during("put into", c, err)
+}
+
+// changed says whether a record is there, and lists the index columns that
+// would get another value. Most records are written again and again with few
+// of them: what stays costs no write to its index.
+func (t *tx) changed(c store.Collection, r store.Record) (there bool, names []string, err error) {
+	list, into := "1", []any{new(int)}
+	old := make([]string, len(c.Index))
+	for i, name := range c.Index {
+		list += `, "` + name + `"`
+		into = append(into, &old[i])
+	}
+	there, err = t.row("SELECT "+list+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, r.Key}, into...)
+	for i, name := range c.Index {
+		if old[i] != r.Index[name] {
+			names = append(names, name)
+		}
+	}
+	return there, names, err
+}
+
+func (t *tx) insert(c store.Collection, r store.Record) error {
+	into, args := "project_id, "+columns(c, "body"), []any{t.project, r.Key, t.codec.encode(r.Body)}
+	for _, name := range c.Index {
+		args = append(args, r.Index[name])
+	}
+	if c.Summary {
+		into, args = into+", summary", append(args, t.codec.encode(r.Summary))
+	}
+	_, err := t.exec("INSERT INTO "+c.Name+" ("+into+") VALUES (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+	return err
+}
+
+// replace writes the content and the columns with these names.
+func (t *tx) replace(c store.Collection, r store.Record, names []string) error {
+	set, args := "body = ?", []any{t.codec.encode(r.Body)}
+	for _, name := range names {
+		set, args = set+`, "`+name+`" = ?`, append(args, r.Index[name])
+	}
+	if c.Summary {
+		set, args = set+", summary = ?", append(args, t.codec.encode(r.Summary))
+	}
+	_, err := t.exec("UPDATE "+c.Name+" SET "+set+` WHERE project_id = ? AND "key" = ?`, append(args, t.project, r.Key)...)
+	return err
 }
 
 // putTags makes the stored tags those of the record. Most records are written
@@ -104,13 +153,17 @@ func (t *tx) putTags(c store.Collection, r store.Record) error {
 	if err != nil {
 		return err
 	}
+	var args []any
 	for _, tag := range r.Tags {
 		if !old[tag] {
-			if _, err := t.exec(`INSERT OR IGNORE INTO tags (project_id, collection, "key", tag) VALUES (?, ?, ?, ?)`, t.project, c.Name, r.Key, tag); err != nil {
-				return err
-			}
+			args = append(args, t.project, c.Name, r.Key, tag)
 		}
 		delete(old, tag)
+	}
+	if n := len(args) / 4; n > 0 {
+		if _, err := t.exec(`INSERT OR IGNORE INTO tags (project_id, collection, "key", tag) VALUES (?, ?, ?, ?)`+strings.Repeat(", (?, ?, ?, ?)", n-1), args...); err != nil {
+			return err
+		}
 	}
 	for tag := range old {
 		if _, err := t.exec(`DELETE FROM tags WHERE project_id = ? AND collection = ? AND "key" = ? AND tag = ?`, t.project, c.Name, r.Key, tag); err != nil {
@@ -148,13 +201,14 @@ func during(what string, c store.Collection, err error) error {
 	return nil
 }
 
-// gather adds rows with the columns of a record to out.
-func (t *tx) gather(c store.Collection, out *[]store.Record) func(func(...any) error) error {
+// gather adds rows with the columns of a record to out; their content is the
+// body, or the summary.
+func (t *tx) gather(c store.Collection, summaries bool, out *[]store.Record) func(func(...any) error) error {
 	values := make([]string, len(c.Index))
 	return func(scan func(...any) error) error {
 		var r store.Record
-		var body []byte
-		into := []any{&r.Key, &body}
+		var stored []byte
+		into := []any{&r.Key, &stored}
 		for i := range values {
 			into = append(into, &values[i])
 		}
@@ -162,8 +216,12 @@ func (t *tx) gather(c store.Collection, out *[]store.Record) func(func(...any) e
 		if err != nil {
 			return err
 		}
-		if r.Body, err = t.codec.decode(body); err != nil {
+		content, err := t.codec.decode(stored)
+		if err != nil {
 			return fmt.Errorf("record %s: %w", r.Key, err)
+		}
+		if r.Body = content; summaries {
+			r.Body, r.Summary = nil, content
 		}
 		if len(c.Index) > 0 {
 			r.Index = make(map[string]string, len(c.Index))
