@@ -75,38 +75,41 @@ func (t *tx) Put(c store.Collection, r store.Record) error {
 	if !c.Summary && len(r.Summary) > 0 {
 		return invalid("collection %s keeps no summaries", c.Name)
 	}
-	there, changed, err := t.changed(c, r)
+	if !c.Tagged && len(r.Tags) > 0 {
+		return invalid("collection %s keeps no tags", c.Name)
+	}
+	old, err := t.columnsOf(c, r.Key)
 	if err != nil {
 		return during("put into", c, err)
 	}
-	if there {
-		err = t.replace(c, r, changed)
+	if old != nil {
+		err = t.replace(c, r, old)
 	} else {
 		err = t.insert(c, r)
 	}
-	if err == nil {
-		err = t.putTags(c, r)
+	if err == nil && c.Tagged {
+		err = t.putTags(c, r, old)
 	}
 	return during("put into", c, err)
 }
 
-// changed says whether a record is there, and lists the index columns that
-// would get another value. Most records are written again and again with few
-// of them: what stays costs no write to its index.
-func (t *tx) changed(c store.Collection, r store.Record) (there bool, names []string, err error) {
+// columnsOf reads the index columns of a record; nil when there is none.
+func (t *tx) columnsOf(c store.Collection, key string) (map[string]string, error) {
 	list, into := "1", []any{new(int)}
-	old := make([]string, len(c.Index))
+	values := make([]string, len(c.Index))
 	for i, name := range c.Index {
 		list += `, "` + name + `"`
-		into = append(into, &old[i])
+		into = append(into, &values[i])
 	}
-	there, err = t.row("SELECT "+list+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, r.Key}, into...)
+	there, err := t.row("SELECT "+list+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, key}, into...)
+	if err != nil || !there {
+		return nil, err
+	}
+	old := make(map[string]string, len(values))
 	for i, name := range c.Index {
-		if old[i] != r.Index[name] {
-			names = append(names, name)
-		}
+		old[name] = values[i]
 	}
-	return there, names, err
+	return old, nil
 }
 
 func (t *tx) insert(c store.Collection, r store.Record) error {
@@ -121,11 +124,15 @@ func (t *tx) insert(c store.Collection, r store.Record) error {
 	return err
 }
 
-// replace writes the content and the columns with these names.
-func (t *tx) replace(c store.Collection, r store.Record, names []string) error {
+// replace writes the content and the columns that change. Most records are
+// written again and again with few of them: what stays costs no write to its
+// index.
+func (t *tx) replace(c store.Collection, r store.Record, old map[string]string) error {
 	set, args := "body = ?", []any{t.codec.encode(r.Body)}
-	for _, name := range names {
-		set, args = set+`, "`+name+`" = ?`, append(args, r.Index[name])
+	for _, name := range c.Index {
+		if r.Index[name] != old[name] {
+			set, args = set+`, "`+name+`" = ?`, append(args, r.Index[name])
+		}
 	}
 	if c.Summary {
 		set, args = set+", summary = ?", append(args, t.codec.encode(r.Summary))
@@ -134,54 +141,21 @@ func (t *tx) replace(c store.Collection, r store.Record, names []string) error {
 	return err
 }
 
-// putTags makes the stored tags those of the record. Most records are written
-// again and again with the same tags.
-func (t *tx) putTags(c store.Collection, r store.Record) error {
-	if !c.Tagged {
-		if len(r.Tags) > 0 {
-			return invalid("collection %s keeps no tags", c.Name)
-		}
-		return nil
-	}
-	old := map[string]bool{}
-	var tag string
-	err := t.rows(`SELECT tag FROM tags WHERE project_id = ? AND collection = ? AND "key" = ?`, []any{t.project, c.Name, r.Key}, func(scan func(...any) error) error {
-		err := scan(&tag)
-		old[tag] = true
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	var args []any
-	for _, tag := range r.Tags {
-		if !old[tag] {
-			args = append(args, t.project, c.Name, r.Key, tag)
-		}
-		delete(old, tag)
-	}
-	if n := len(args) / 4; n > 0 {
-		if _, err := t.exec(`INSERT OR IGNORE INTO tags (project_id, collection, "key", tag) VALUES (?, ?, ?, ?)`+strings.Repeat(", (?, ?, ?, ?)", n-1), args...); err != nil {
-			return err
-		}
-	}
-	for tag := range old {
-		if _, err := t.exec(`DELETE FROM tags WHERE project_id = ? AND collection = ? AND "key" = ? AND tag = ?`, t.project, c.Name, r.Key, tag); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Delete implements store.Records.
 func (t *tx) Delete(c store.Collection, key string) error {
 	c, err := t.enter("delete", c, t.writable())
 	if err != nil {
 		return err
 	}
+	var old map[string]string
+	if c.Tagged {
+		if old, err = t.columnsOf(c, key); err != nil {
+			return during("delete from", c, err)
+		}
+	}
 	_, err = t.exec("DELETE FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, t.project, key)
-	if err == nil && c.Tagged {
-		err = t.putTags(c, store.Record{Key: key})
+	if err == nil && old != nil {
+		err = t.putTags(c, store.Record{Key: key}, old)
 	}
 	return during("delete from", c, err)
 }

@@ -124,7 +124,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"of one":      {Where: map[string][]string{"application_id": {"a"}}},
 		"due, oldest": {NotAfter: map[string]string{"timer": "t"}, OrderBy: "timer"},
 	} {
-		w, err := tx.where(store.Deployments, q, "")
+		w, err := tx.where(store.Deployments, q, lead{})
 		if err != nil {
 			t.Fatal(err)
 		}
