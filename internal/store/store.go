@@ -100,6 +100,9 @@ type Collection struct {
 	Tagged bool
 	// Summary collections keep a short form of each body, for lists.
 	Summary bool
+	// SharedText says that many records have the same text, so that words are
+	// better looked for in the different texts.
+	SharedText bool
 }
 
 // The collections.
@@ -108,7 +111,7 @@ var (
 	Credentials = Collection{Name: "credentials", Index: []string{"owner"}} // in System; key: hash of the secret
 	Deployments = Collection{                                               // key: id; open "1" until terminal; timer: next instant something is due; text: what words are looked for in
 		Name: "deployments", Index: []string{"application_id", "status", "open", "timer", "name", "display", "kind", "trigger", "agent_id", "provider", "commit", "text"},
-		Facets: []string{"display", "kind", "trigger", "agent_id", "provider"}, Tagged: true, Summary: true,
+		Facets: []string{"display", "kind", "trigger", "agent_id", "provider"}, Tagged: true, Summary: true, SharedText: true,
 	}
 	Applications = Collection{ // key: id; name in lower case; by_* and attention: rank and name, to sort by; all empty when deleted
 		Name: "applications", Index: []string{"name", "agent_id", "repo_id", "kind", "provider", "sync", "health", "display", "enabled", "last_at", "text", "by_health", "by_sync", "by_display", "by_kind", "attention"},

@@ -53,20 +53,24 @@ func (w written) write(tx store.Tx) error {
 	return tx.Put(w.to, w.record)
 }
 
+// made is how long it took to make a database, on the clock and of work; zero
+// when it was there.
+type made struct{ took, work time.Duration }
+
 // seeded gives the directory of a seeded database, which is made when it is
-// not there, and how long that took.
-func seeded(ctx context.Context, cache string, apps, deployments int) (dir string, took time.Duration, err error) {
+// not there.
+func seeded(ctx context.Context, cache string, apps, deployments int) (dir string, m made, err error) {
 	dir = filepath.Join(cache, fmt.Sprintf("seed-%d-%d", apps, deployments))
 	if _, err := os.Stat(dir); err == nil {
-		return dir, 0, nil
+		return dir, m, nil
 	}
-	from, fresh := time.Now(), dir+".new"
+	from, before, fresh := time.Now(), cpuTime(), dir+".new"
 	if err := os.RemoveAll(fresh); err != nil {
-		return dir, 0, err
+		return dir, m, err
 	}
 	st, err := sqlite.Open(ctx, fresh, sqlite.Options{NoSync: true})
 	if err != nil {
-		return dir, 0, err
+		return dir, m, err
 	}
 	s := &seeder{now: time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)}
 	err = s.fill(ctx, st, apps, deployments)
@@ -74,10 +78,10 @@ func seeded(ctx context.Context, cache string, apps, deployments int) (dir strin
 		err = cerr
 	}
 	if err != nil {
-		return dir, 0, err
+		return dir, m, err
 	}
 	fmt.Fprintf(os.Stderr, "seeded %d applications, %d deployments, %d events\n", apps, deployments, s.events)
-	return dir, time.Since(from), os.Rename(fresh, dir)
+	return dir, made{time.Since(from), cpuTime() - before}, os.Rename(fresh, dir)
 }
 
 // fill decides in one goroutine and writes in this one.

@@ -19,6 +19,9 @@ const (
 	manyToCount = 50_000
 )
 
+// walked is the column by which the wide index of a collection is ordered.
+var walked = map[string]string{store.Applications.Name: "name"}
+
 // text is the column that words are looked for within: it has no index of its
 // own, the wide one has it.
 const text = "text"
@@ -39,7 +42,11 @@ func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
 	if q.Summaries && !c.Summary {
 		return nil, invalid("collection %s keeps no summaries", c.Name)
 	}
-	from, w, err := t.from(c, q, few)
+	byTags := few
+	if q.OrderBy != walked[c.Name] {
+		byTags = manyToCount // to sort, every row is visited as well
+	}
+	from, w, err := t.from(c, q, byTags)
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +177,10 @@ func (t *tx) TallyTags(c store.Collection, q store.Query, prefix string, limit i
 	from, w, err := t.from(c, q, manyToCount)
 	if err != nil {
 		return nil, err
+	}
+	if len(q.Tags) == 1 && len(q.Where)+len(q.Contains)+len(q.Prefix)+len(q.NotAfter) == 0 && q.Keys == nil {
+		from, w = "tags", &condition{args: []any{t.project, c.Name, q.Tags[0]}}
+		w.text.WriteString(" WHERE project_id = ? AND collection = ? AND tag = ?")
 	}
 	args = append(append(w.args, args...), limit)
 	err = t.rows(`SELECT x.tag, count(*) FROM (SELECT "key" FROM `+from+w.text.String()+`) k CROSS JOIN tags x`+of+` AND x."key" = k."key" GROUP BY x.tag ORDER BY 2 DESC, x.tag LIMIT ?`, args, gatherTally(1, &out))

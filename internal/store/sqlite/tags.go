@@ -7,10 +7,9 @@ import (
 	"github.com/penstock-cd/penstock/internal/store"
 )
 
-// textTag begins the tag that a record of a tagged collection has for its
-// text: many deployments have the text of one application, so words are looked
-// for in the different texts, and what has them is found and counted by tag.
-// The control character is in no word.
+// textTag begins the tag that a record has for its text where many have the
+// same: words are looked for in the different texts, and what has them is found
+// and counted by tag. The control character is in no word.
 const textTag = "\x01"
 
 // behindText stands behind the tags of texts.
@@ -22,7 +21,7 @@ const behindText = "\x02"
 // tags.
 func (t *tx) putTags(c store.Collection, r store.Record, old map[string]string) error {
 	want := slices.Clone(r.Tags)
-	if r.Index[text] != "" {
+	if c.SharedText && r.Index[text] != "" {
 		want = append(want, textTag+r.Index[text])
 	}
 	slices.Sort(want)
@@ -120,7 +119,7 @@ func (t *tx) countTags(c store.Collection, from map[string]string, gone []string
 // words lists the parts that are looked for in the text of a query which asks
 // for nothing but them and facets; none when it does.
 func words(c store.Collection, q store.Query) []string {
-	if !c.Tagged || len(q.Contains) != 1 {
+	if !c.SharedText || len(q.Contains) != 1 {
 		return nil
 	}
 	parts := q.Contains[text]
