@@ -63,8 +63,11 @@ async function until(page: Page, act: () => Promise<void>, there: () => Promise<
   return Math.round(performance.now() - from);
 }
 
-/** How many programs share a core, at least one. */
-const crowded = () => Math.max(1, (loadavg()[0] ?? 0) / cpus().length);
+/** How many times as long everything may take: once where cores are free, else by the programs that share one, doubled because the average of a minute lags behind. */
+function crowded(): number {
+  const shared = (loadavg()[0] ?? 0) / cpus().length;
+  return shared <= 1 ? 1 : 2 * shared;
+}
 
 const listed = (requests: readonly string[]) => requests.filter((r) => r.endsWith("/ListApplications")).length;
 
@@ -93,7 +96,7 @@ test("a list of thousands is there at once, and so is its next page", async ({ p
   const shared = crowded();
   say(
     `first row ${first} ms (its thread worked ${Math.round(opening * 1000)}), next page ${next} ms (${Math.round(turning * 1000)}), ` +
-      `sorted ${sort} ms, deployments ${deployments} ms, ${shared.toFixed(1)} programs for each core`,
+      `sorted ${sort} ms, deployments ${deployments} ms, allowed ${shared.toFixed(1)} times the promise`,
   );
   expect(opening).toBeLessThan(1.5);
   expect(turning).toBeLessThan(1);
@@ -142,7 +145,7 @@ test("a change is on every open page within half a second, and nothing moves", a
   const p95 = took.toSorted((a, b) => a - b)[Math.ceil(took.length * 0.95) - 1] ?? 0;
   const shared = crowded();
   const reads = (listed(guard.requests) - asked) / changes / pages.length;
-  say(`a change on ${pages.length} pages: p95 ${Math.round(p95)} ms of ${took.length}, ${reads.toFixed(2)} reads of the list for each, ${shared.toFixed(1)} programs for each core`);
+  say(`a change on ${pages.length} pages: p95 ${Math.round(p95)} ms of ${took.length}, ${reads.toFixed(2)} reads of the list for each, allowed ${shared.toFixed(1)} times the promise`);
   expect(p95).toBeLessThan(500 * shared);
   // One for each change and page; less where changes came together.
   expect(reads).toBeLessThanOrEqual(1);

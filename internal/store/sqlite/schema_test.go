@@ -216,3 +216,48 @@ func TestOpenWhereItCannot(t *testing.T) {
 		t.Errorf("a directory in place of the file: %v", err)
 	}
 }
+
+// TestMigratedCounts holds that the migration counts tags as Put does.
+func TestMigratedCounts(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	err := s.Update(t.Context(), "p", func(tx store.Tx) error {
+		for i := range 30 {
+			index := map[string]string{"display": []string{"SUCCESS", "FAILURE"}[i%2], "kind": []string{"A", "B", "C"}[i%3], "text": fmt.Sprint("text ", i%4)}
+			tags := []string{fmt.Sprint("label:x=", i%5), "who:ann"}
+			for _, c := range []store.Collection{store.Deployments, store.Applications} {
+				if err := tx.Put(c, store.Record{Key: fmt.Sprint("k", i%20), Index: index, Tags: tags[:1+i%2]}); err != nil {
+					return err
+				}
+			}
+		}
+		return tx.Delete(store.Deployments, "k3")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	script, err := fs.ReadFile(schemas, "schema/main/00004_summaries.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := rawFile(t, filepath.Join(dir, MainFile))
+	for _, c := range []store.Collection{store.Deployments, store.Applications} {
+		table := c.Name + "_tags"
+		kept := "SELECT project_id || '/' || tag || '/' || \"" + strings.Join(c.Facets, "\" || '/' || \"") + "\" || '/' || n FROM " + table + " ORDER BY 1"
+		want := column1(t, db, kept)
+		if len(want) < 10 {
+			t.Fatalf("%s has %d rows", table, len(want))
+		}
+		_, rest, _ := strings.Cut(string(script), "INSERT INTO "+table)
+		insert, _, _ := strings.Cut(rest, ";")
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM "+table+"; INSERT INTO "+table+insert); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, column1(t, db, kept)); diff != "" {
+			t.Errorf("%s (-kept +migrated):\n%s", table, diff)
+		}
+	}
+}

@@ -225,8 +225,15 @@ func ask(t *rapid.T, tx store.Tx, m table) {
 // tally compares the counts by values and by tags.
 func tally(t *rapid.T, tx store.Tx, m table, q store.Query) {
 	cols := rapid.SliceOfNDistinct(rapid.SampledFrom(store.Deployments.Facets), 1, 2, rapid.ID[string]).Draw(t, "count by")
-	if rapid.Bool().Draw(t, "facets only") {
-		q = store.Query{Limit: 1, Where: map[string][]string{cols[0]: {"a", "ab", ""}}}
+	// What counts that are kept apart answer: facets, with one tag, or with words.
+	facets := store.Query{Limit: 1, Where: map[string][]string{cols[0]: {"a", "ab", ""}}}
+	switch rapid.IntRange(0, 3).Draw(t, "only") {
+	case 0:
+		q = facets
+	case 1:
+		q, q.Tags = facets, []string{tag.Draw(t, "tag")}
+	case 2:
+		q, q.Contains = facets, map[string][]string{"text": rapid.SliceOfN(words, 0, 2).Draw(t, "words")}
 	}
 	byValues, byTag := map[string]int{}, map[string]int{}
 	for _, r := range m {
