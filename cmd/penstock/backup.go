@@ -89,8 +89,8 @@ func newCheckCommand(s streams) *cobra.Command {
 		Use:   "check",
 		Short: "Read a data directory or a backup through and look for damage",
 		Long: `Read a data directory or a backup through: the database's own check, every stream folded again and compared with the
-state that is kept of it, every blob against its digest. The server may run meanwhile. The exit status is 1 when something
-is wrong.`,
+state that is kept of it, what lists show compared with that state, every blob against its digest. The server may run
+meanwhile. The exit status is 1 when something is wrong.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := launch.Check(cmd.Context(), s.path(dataDir))

@@ -2,15 +2,18 @@ package launch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/penstock-cd/penstock/internal/blob/file"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
+	"github.com/penstock-cd/penstock/internal/index"
 	"github.com/penstock-cd/penstock/internal/store"
 	"github.com/penstock-cd/penstock/internal/store/sqlite"
 )
@@ -131,7 +134,8 @@ type Findings struct {
 
 // Check reads a data directory through while a server may use it: both
 // database files, every stream folded again and compared with the state that
-// is kept of it, every blob against its digest.
+// is kept of it, what lists read compared with that state, every blob against
+// its digest.
 func Check(ctx context.Context, dataDir string) (f Findings, err error) {
 	f.Problems = []string{}
 	st, err := sqlite.Open(ctx, dataDir, sqlite.Options{ReadOnly: true})
@@ -148,22 +152,31 @@ func Check(ctx context.Context, dataDir string) (f Findings, err error) {
 		return f, err
 	}
 	for _, project := range projects {
-		if err := f.streams(ctx, st, project); err != nil {
+		indexed := false
+		err := st.View(ctx, store.System, func(tx store.Tx) (err error) {
+			indexed, err = index.Current(tx, project)
+			return err
+		})
+		if err != nil {
+			return f, err
+		}
+		if err := f.streams(ctx, st, project, indexed); err != nil {
 			return f, err
 		}
 	}
 	return f, f.blobs(ctx, filepath.Join(dataDir, blobDir))
 }
 
-// streams folds the streams of a project.
-func (f *Findings) streams(ctx context.Context, st *sqlite.Store, project string) error {
+// streams folds the streams of a project. What lists read is compared if this
+// version of the program made it.
+func (f *Findings) streams(ctx context.Context, st *sqlite.Store, project string, indexed bool) error {
 	for kind, c := range map[deploy.StreamKind]store.Collection{deploy.StreamApplication: store.Applications, deploy.StreamDeployment: store.Deployments} {
 		ids, err := keys(ctx, st, project, c)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			if err := f.stream(ctx, st, project, store.Stream{Kind: kind, ID: id}, c); err != nil {
+			if err := f.stream(ctx, st, project, store.Stream{Kind: kind, ID: id}, c, indexed); err != nil {
 				return err
 			}
 		}
@@ -172,7 +185,7 @@ func (f *Findings) streams(ctx context.Context, st *sqlite.Store, project string
 }
 
 // stream folds one stream, on one snapshot with its state.
-func (f *Findings) stream(ctx context.Context, st *sqlite.Store, project string, s store.Stream, c store.Collection) error {
+func (f *Findings) stream(ctx context.Context, st *sqlite.Store, project string, s store.Stream, c store.Collection, indexed bool) error {
 	return st.View(ctx, project, func(tx store.Tx) error {
 		rec, ok, err := tx.Get(c, s.ID)
 		if err != nil || !ok {
@@ -205,8 +218,41 @@ func (f *Findings) stream(ctx context.Context, st *sqlite.Store, project string,
 		} else if !same {
 			f.Problems = append(f.Problems, fmt.Sprintf("%s %s: the fold of its %d events is not the state that is kept", s.Kind, s.ID, len(events)))
 		}
-		return nil
+		if !indexed {
+			return nil
+		}
+		return f.listed(tx, s.Kind, c, rec)
 	})
+}
+
+// listed compares what lists read with the state that is kept.
+func (f *Findings) listed(tx store.Tx, kind deploy.StreamKind, c store.Collection, rec store.Record) error {
+	want, err := made(kind, rec)
+	if err != nil {
+		f.Problems = append(f.Problems, fmt.Sprintf("%s %s: its state cannot be read: %v", kind, rec.Key, err))
+		return nil
+	}
+	differs, err := index.Differs(tx, c, want)
+	if len(differs) > 0 {
+		f.Problems = append(f.Problems, fmt.Sprintf("%s %s: lists show another state than the one that is kept: %s", kind, rec.Key, strings.Join(differs, ", ")))
+	}
+	return err
+}
+
+// made is the record that belongs to a kept state.
+func made(kind deploy.StreamKind, rec store.Record) (store.Record, error) {
+	if kind == deploy.StreamApplication {
+		var a deploy.Application
+		if err := json.Unmarshal(rec.Body, &a); err != nil {
+			return rec, err
+		}
+		return index.Application(a, rec.Index["health"])
+	}
+	var d deploy.Deployment
+	if err := json.Unmarshal(rec.Body, &d); err != nil {
+		return rec, err
+	}
+	return index.Deployment(d)
 }
 
 // blobs verifies every blob.

@@ -1,7 +1,7 @@
 package launch
 
 import (
-	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +11,19 @@ import (
 	"github.com/penstock-cd/penstock/internal/blob/file"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
+	"github.com/penstock-cd/penstock/internal/index"
 	"github.com/penstock-cd/penstock/internal/store"
 	"github.com/penstock-cd/penstock/internal/store/sqlite"
 )
 
 // dataDir is a data directory with one deployment and one blob; mistake changes the state that is kept of the deployment.
 func dataDir(t *testing.T, mistake func(*deploy.Deployment)) (dir, digest string) {
+	t.Helper()
+	return dataDirWith(t, mistake, func(*store.Record) {})
+}
+
+// dataDirWith lets a change of the record pass that the state does not have.
+func dataDirWith(t *testing.T, mistake func(*deploy.Deployment), change func(*store.Record)) (dir, digest string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
 	st, err := sqlite.Open(t.Context(), dir, sqlite.Options{NoSync: true})
@@ -34,10 +41,11 @@ func dataDir(t *testing.T, mistake func(*deploy.Deployment)) (dir, digest string
 	if mistake != nil {
 		mistake(&d)
 	}
-	body, err := json.Marshal(d)
+	rec, err := index.Deployment(d)
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(&rec)
 	for i := range events {
 		events[i].ID = "e" + string(rune('0'+i))
 	}
@@ -45,12 +53,14 @@ func dataDir(t *testing.T, mistake func(*deploy.Deployment)) (dir, digest string
 		if err := tx.Append(store.Stream{Kind: deploy.StreamDeployment, ID: "d1"}, store.AnyLength, "a1", events); err != nil {
 			return err
 		}
-		return tx.Put(store.Deployments, store.Record{Key: "d1", Body: body})
+		return tx.Put(store.Deployments, rec)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = st.Update(t.Context(), store.System, func(tx store.Tx) error { return tx.Put(store.Projects, store.Record{Key: "p", Body: []byte("{}")}) })
+	err = st.Update(t.Context(), store.System, func(tx store.Tx) error {
+		return errors.Join(tx.Put(store.Projects, store.Record{Key: "p", Body: []byte("{}")}), index.MarkCurrent(tx, "p"))
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +142,13 @@ func TestCheckFindsDamage(t *testing.T) {
 			t.Errorf("%+v, %v", f, err)
 		}
 	})
+	t.Run("a list that shows something else", func(t *testing.T) {
+		dir, _ := dataDirWith(t, nil, func(r *store.Record) { r.Summary, r.Index["display"] = nil, "SUCCESS" })
+		f, err := Check(t.Context(), dir)
+		if err != nil || len(f.Problems) != 1 || !strings.HasSuffix(f.Problems[0], "display, summary") {
+			t.Errorf("%+v, %v", f, err)
+		}
+	})
 	t.Run("a blob", func(t *testing.T) {
 		dir, digest := dataDir(t, nil)
 		hex := strings.TrimPrefix(digest, "sha256:")
@@ -153,7 +170,8 @@ func TestCheckFindsDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := len(b) / 2; i < len(b)/2+2000; i++ {
+		const page = 4096 // its beginning says what it holds; the middle of an empty one holds nothing
+		for i := len(b) / 2 / page * page; i < len(b)/2/page*page+2000; i++ {
 			b[i] ^= 0xff
 		}
 		if err := os.WriteFile(path, b, 0o600); err != nil {

@@ -66,10 +66,11 @@ var importTable = []row{
 	{"internal/gen", []string{here}, "generated"},
 	{"internal/words", []string{"internal/deploy"}, "sentences of reason codes, as data"},
 	{"internal/wire", []string{"internal/deploy", "internal/gen", "internal/words", here}, "values to generated types and back, and nothing else"},
+	{"internal/index", centreAnd("internal/store", "internal/wire"), "what lists read is made of the record alone, for the server and for whoever checks its files"},
 	{"internal/client", []string{"internal/deploy", "internal/gen", "internal/wire", here}, "what every user of the API shares"},
 	{
 		"internal/server",
-		centreAnd("internal/store", "internal/blob", "internal/notify", "internal/forge", "internal/secret", "internal/telemetry", "internal/wire", "internal/gen", here),
+		centreAnd("internal/store", "internal/blob", "internal/notify", "internal/forge", "internal/secret", "internal/telemetry", "internal/wire", "internal/index", "internal/gen", here),
 		"the server stores what agents send and interprets none of it; it meets the agent on the wire only",
 	},
 	{

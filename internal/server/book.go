@@ -90,18 +90,13 @@ func decodeBody(rec store.Record, v any) error {
 	return nil
 }
 
+// keep stores a value with its index.
 func keep(r store.Records, c store.Collection, key string, v any, index map[string]string) error {
-	return keepRecord(r, c, key, v, store.Record{Index: index})
-}
-
-// keepRecord stores a value with the index and the tags of rec.
-func keepRecord(r store.Records, c store.Collection, key string, v any, rec store.Record) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("write record %s: %w", key, err)
 	}
-	rec.Key, rec.Body = key, body
-	return r.Put(c, rec)
+	return r.Put(c, store.Record{Key: key, Body: body, Index: index})
 }
 
 func (b *book) deployment(id string) (deploy.Deployment, error) {

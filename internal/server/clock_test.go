@@ -9,6 +9,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+	"github.com/penstock-cd/penstock/internal/index"
 	"github.com/penstock-cd/penstock/internal/policy"
 	"github.com/penstock-cd/penstock/internal/store"
 )
@@ -61,7 +62,11 @@ func TestManyThatNobodyGuardsDoNotHideOne(t *testing.T) {
 					ID: "wait" + itoa(i), ProjectID: "default", Status: deploy.StatusRunning, Deadline: time.Now().Add(time.Hour),
 					Stages: []deploy.Stage{{PlanStage: deploy.PlanStage{ID: "w", Type: deploy.StageWait}, Status: deploy.StageRunning, Until: time.Now().Add(time.Second)}},
 				}
-				if err := keep(tx, store.Deployments, d.ID, d, map[string]string{"open": "1", "timer": store.Instant(time.Now().Add(time.Second))}); err != nil {
+				rec, err := index.Deployment(d)
+				if err != nil {
+					return err
+				}
+				if err := tx.Put(store.Deployments, rec); err != nil {
 					return err
 				}
 			}

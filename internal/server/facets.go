@@ -8,6 +8,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+	"github.com/penstock-cd/penstock/internal/index"
 	"github.com/penstock-cd/penstock/internal/store"
 )
 
@@ -48,7 +49,7 @@ func newListing(c store.Collection, text string, labels map[string]string, filte
 		l.narrow.Contains = map[string][]string{"text": words}
 	}
 	for k, v := range labels {
-		l.narrow.Tags = append(l.narrow.Tags, tagLabel+k+"="+v)
+		l.narrow.Tags = append(l.narrow.Tags, index.TagLabel+k+"="+v)
 	}
 	slices.Sort(l.narrow.Tags)
 	return l, nil
@@ -146,13 +147,13 @@ func facet(name string, counts map[string]int) *penstockv1.Facet {
 // labelFacet counts the labels of what all filters let through: labels are all
 // of, so each count is what adding the label would leave.
 func (b *book) labelFacet(l listing) (*penstockv1.Facet, error) {
-	tags, err := b.TallyTags(l.c, l.where(), tagLabel, maxLabelFacets)
+	tags, err := b.TallyTags(l.c, l.where(), index.TagLabel, maxLabelFacets)
 	if err != nil {
 		return nil, err
 	}
 	f := &penstockv1.Facet{Name: "label"}
 	for _, t := range tags {
-		f.Values = append(f.Values, &penstockv1.FacetValue{Value: strings.TrimPrefix(t.Values[0], tagLabel), Count: int32(t.N)})
+		f.Values = append(f.Values, &penstockv1.FacetValue{Value: strings.TrimPrefix(t.Values[0], index.TagLabel), Count: int32(t.N)})
 	}
 	return f, nil
 }

@@ -3,11 +3,13 @@ package server
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
 	"github.com/penstock-cd/penstock/internal/store"
+	"github.com/penstock-cd/penstock/internal/wire"
 )
 
 // Bounds of a page.
@@ -21,8 +23,16 @@ type page[T any] struct {
 	next  string
 }
 
-// pageOf reads one page of a collection.
+// pageOf reads one page of the bodies of a collection.
 func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.PageRequest) (page[T], error) {
+	return readPage(b, c, q, req, func(r store.Record) (v T, err error) {
+		err = decodeBody(r, &v)
+		return v, err
+	})
+}
+
+// readPage reads one page of a collection, each record with read.
+func readPage[T any](b *book, c store.Collection, q store.Query, req *penstockv1.PageRequest, read func(store.Record) (T, error)) (page[T], error) {
 	var out page[T]
 	size, err := pageSize(req, defaultPage)
 	if err != nil {
@@ -47,11 +57,20 @@ func pageOf[T any](b *book, c store.Collection, q store.Query, req *penstockv1.P
 	}
 	out.items = make([]T, len(recs))
 	for i, r := range recs {
-		if err := decodeBody(r, &out.items[i]); err != nil {
+		if out.items[i], err = read(r); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
+}
+
+// summaryOf reads the summary of a deployment.
+func summaryOf(r store.Record) (*penstockv1.Deployment, error) {
+	m, err := wire.ReadDeploymentSummary(r.Summary)
+	if err != nil {
+		return nil, fmt.Errorf("read the summary of %s: %w", r.Key, err)
+	}
+	return m, nil
 }
 
 // pageSize reads the size of a page; 0 is the default.

@@ -87,6 +87,8 @@ type rig struct {
 	opt   Options
 	srv   *Server
 	end   func()
+	// spoilt says that the test wrote records that no server writes.
+	spoilt bool
 
 	apps    penstockv1connect.ApplicationServiceClient // as admin
 	deploys penstockv1connect.DeploymentServiceClient
@@ -122,6 +124,9 @@ func onRig(t *testing.T, change func(*Options), f func(*rig)) {
 		defer func() {
 			r.end()
 			synctest.Wait()
+			if !r.spoilt {
+				r.wantListsTrue()
+			}
 			if err := inner.Close(); err != nil {
 				t.Error(err)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+	"github.com/penstock-cd/penstock/internal/index"
 	"github.com/penstock-cd/penstock/internal/store"
 	"github.com/penstock-cd/penstock/internal/wire"
 )
@@ -115,7 +116,7 @@ func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penst
 		return nil, deploy.Errorf(deploy.CodeInvalid, "sort %q is not newest or oldest", m.Sort)
 	}
 	if m.Mine {
-		l.narrow.Tags = append(l.narrow.Tags, tagWho+lower(who(ctx).Owner))
+		l.narrow.Tags = append(l.narrow.Tags, index.TagWho+lower(who(ctx).Owner))
 	}
 	out := &penstockv1.ListDeploymentsResponse{}
 	err = s.view(ctx, who(ctx).Project, func(b *book) error {
@@ -128,7 +129,8 @@ func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penst
 		}
 		q := l.where()
 		q.Desc = m.Sort != "oldest"
-		page, err := pageOf[deploy.Deployment](b, store.Deployments, q, m.Page)
+		q.Summaries = true
+		page, err := readPage(b, store.Deployments, q, m.Page, summaryOf)
 		if err != nil {
 			return err
 		}
@@ -140,9 +142,7 @@ func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penst
 		if err := b.nameAgents(facets); err != nil {
 			return err
 		}
-		for _, d := range page.items {
-			out.Deployments = append(out.Deployments, wire.Deployment(light(d)))
-		}
+		out.Deployments = page.items
 		out.Page = &penstockv1.PageInfo{NextPageToken: page.next}
 		out.Cursor, err = b.cursor()
 		return err
@@ -151,22 +151,6 @@ func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penst
 		return nil, err
 	}
 	return connect.NewResponse(out), nil
-}
-
-// light leaves out what a list does not show.
-func light(d deploy.Deployment) deploy.Deployment {
-	if d.Plan != nil {
-		p := *d.Plan
-		p.Claims, p.Notes = nil, nil
-		d.Plan = &p
-	}
-	stages := make([]deploy.Stage, len(d.Stages))
-	for i, st := range d.Stages {
-		st.Options, st.Steps, st.Desc = nil, nil, ""
-		stages[i] = st
-	}
-	d.Stages = stages
-	return d
 }
 
 // displaysOf lists what a person reads for words of a filter, which may be

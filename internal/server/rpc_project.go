@@ -94,6 +94,13 @@ func (s *Server) WhoAmI(ctx context.Context, _ *connect.Request[penstockv1.WhoAm
 	for _, r := range policy.Rights(p.Role) {
 		out.Rights = append(out.Rights, string(r))
 	}
+	err := s.view(ctx, p.Project, func(b *book) (err error) {
+		out.Cursor, err = b.cursor()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	return connect.NewResponse(out), nil
 }
 

@@ -150,6 +150,7 @@ func TestADamagedDeploymentKeepsNobodyFromWorking(t *testing.T) {
 		_, broken := p.running("broken", "d2")
 		_, gone := p.running("gone", "d3")
 		_, good := p.running("good", "d4")
+		r.spoilt = true
 		err := r.st.Update(r.Context(), "default", func(tx store.Tx) error {
 			rec, _, err := tx.Get(store.Deployments, parked)
 			if err != nil {

@@ -98,6 +98,11 @@ type Collection struct {
 	Facets []string
 	// Tagged collections keep the tags of their records.
 	Tagged bool
+	// Summary collections keep a short form of each body, for lists.
+	Summary bool
+	// SharedText says that many records have the same text, so that words are
+	// better looked for in the different texts.
+	SharedText bool
 }
 
 // The collections.
@@ -106,7 +111,7 @@ var (
 	Credentials = Collection{Name: "credentials", Index: []string{"owner"}} // in System; key: hash of the secret
 	Deployments = Collection{                                               // key: id; open "1" until terminal; timer: next instant something is due; text: what words are looked for in
 		Name: "deployments", Index: []string{"application_id", "status", "open", "timer", "name", "display", "kind", "trigger", "agent_id", "provider", "commit", "text"},
-		Facets: []string{"display", "kind", "trigger", "agent_id", "provider"}, Tagged: true,
+		Facets: []string{"display", "kind", "trigger", "agent_id", "provider"}, Tagged: true, Summary: true, SharedText: true,
 	}
 	Applications = Collection{ // key: id; name in lower case; by_* and attention: rank and name, to sort by; all empty when deleted
 		Name: "applications", Index: []string{"name", "agent_id", "repo_id", "kind", "provider", "sync", "health", "display", "enabled", "last_at", "text", "by_health", "by_sync", "by_display", "by_kind", "attention"},
@@ -140,6 +145,9 @@ type Record struct {
 	// Tags are words under which the record of a tagged collection is found. Put
 	// stores them in place of earlier ones; reading leaves them out.
 	Tags []string
+	// Summary is what lists show of the body. Put stores it in place of an
+	// earlier one; reading leaves it out unless Query.Summaries asks for it.
+	Summary []byte
 }
 
 // Query selects records. All conditions hold together.
@@ -154,6 +162,8 @@ type Query struct {
 	Desc     bool
 	After    *Cursor // go on behind this record
 	Limit    int     // 1–1000
+	// Summaries reads summaries in place of bodies, of a collection that keeps them.
+	Summaries bool
 }
 
 // Cursor is the place of a record in an order.

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
+	"github.com/penstock-cd/penstock/internal/index"
 	"github.com/penstock-cd/penstock/internal/store"
 	"github.com/penstock-cd/penstock/internal/store/sqlite"
 )
@@ -17,33 +19,58 @@ import (
 // seedProject is the project of the seeded database.
 const seedProject = "default"
 
-// seedBatch is how many applications share a transaction.
-const seedBatch = 100
+// seedBatch is how many deployments share a transaction. The store keeps what
+// it needs to undo one call in a list that grows with its transaction: larger
+// ones cost more for each deployment, not less.
+const seedBatch = 30
 
-// seeder fills a store with what a large installation has after some weeks:
-// every fact is decided by the engine and appended to its stream, every record
-// is the fold of its stream.
+// seeder makes what a large installation has after some weeks: every fact is
+// decided by the engine, every record is the fold of its stream, with the index
+// that the server keeps.
 type seeder struct {
 	apps   []deploy.Application
 	now    time.Time
 	n      int
 	events int
+	out    []written
 }
 
+// written is one call of a transaction: events for a stream, or a record.
+type written struct {
+	stream store.Stream
+	after  int64
+	topic  string
+	events []deploy.Event
+
+	to     store.Collection
+	record store.Record
+}
+
+func (w written) write(tx store.Tx) error {
+	if len(w.events) > 0 {
+		return tx.Append(w.stream, w.after, w.topic, w.events)
+	}
+	return tx.Put(w.to, w.record)
+}
+
+// made is how long it took to make a database, on the clock and of work; zero
+// when it was there.
+type made struct{ took, work time.Duration }
+
 // seeded gives the directory of a seeded database, which is made when it is
-// not there, and how long that took.
-func seeded(ctx context.Context, cache string, apps, deployments int) (dir string, took time.Duration, err error) {
+// not there.
+func seeded(ctx context.Context, cache string, apps, deployments int) (dir string, m made, err error) {
 	dir = filepath.Join(cache, fmt.Sprintf("seed-%d-%d", apps, deployments))
 	if _, err := os.Stat(dir); err == nil {
-		return dir, 0, nil
+		return dir, m, nil
 	}
-	from, fresh := time.Now(), dir+".new"
+	from, before, fresh := time.Now(), cpuTime(), dir+".new"
 	if err := os.RemoveAll(fresh); err != nil {
-		return dir, 0, err
+		return dir, m, err
 	}
 	st, err := sqlite.Open(ctx, fresh, sqlite.Options{NoSync: true})
 	if err != nil {
-		return dir, 0, err
+		return dir, m, err
 	}
 	s := &seeder{now: time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)}
 	err = s.fill(ctx, st, apps, deployments)
@@ -51,39 +78,72 @@ func seeded(ctx context.Context, cache string, apps, deployments int) (dir strin
 		err = cerr
 	}
 	if err != nil {
-		return dir, 0, err
+		return dir, m, err
 	}
 	fmt.Fprintf(os.Stderr, "seeded %d applications, %d deployments, %d events\n", apps, deployments, s.events)
-	return dir, time.Since(from), os.Rename(fresh, dir)
+	return dir, made{time.Since(from), cpuTime() - before}, os.Rename(fresh, dir)
 }
 
+// fill decides in one goroutine and writes in this one.
 func (s *seeder) fill(ctx context.Context, st store.Store, apps, deployments int) error {
-	err := st.Update(ctx, seedProject, func(tx store.Tx) error {
-		for i := range 20 {
-			id := fmt.Sprintf("agent-%02d", i)
-			body := fmt.Sprintf(`{"id":%q,"name":"%s","registeredAt":"2026-09-01T00:00:00Z"}`, id, id)
-			if err := tx.Put(store.Agents, store.Record{Key: id, Body: []byte(body), Index: map[string]string{"name": id}}); err != nil {
-				return err
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	batches, decided := make(chan []written, 8), make(chan error, 1)
+	go func() {
+		defer close(batches)
+		decided <- s.decide(apps, deployments, func(batch []written) bool {
+			select {
+			case batches <- batch:
+				return true
+			case <-ctx.Done():
+				return false
 			}
-		}
-		return nil
-	})
-	s.apps = make([]deploy.Application, apps)
-	for round := 0; err == nil && s.n < deployments; round++ {
-		for from := 0; err == nil && from < apps && s.n < deployments; from += seedBatch {
-			to := min(apps, from+seedBatch, from+deployments-s.n)
-			err = st.Update(ctx, seedProject, func(tx store.Tx) error {
-				for i := from; i < to; i++ {
-					if err := s.deployment(tx, i, s.n+apps >= deployments); err != nil {
-						return err
-					}
+		})
+	}()
+	for batch := range batches {
+		err := st.Update(ctx, seedProject, func(tx store.Tx) error {
+			for _, w := range batch {
+				if err := w.write(tx); err != nil {
+					return err
 				}
-				return nil
-			})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(os.Stderr, "seeding: %d deployments, %d events\n", s.n, s.events)
 	}
-	return err
+	if err := <-decided; err != nil {
+		return err
+	}
+	return st.Update(ctx, store.System, func(tx store.Tx) error { return index.MarkCurrent(tx, seedProject) })
+}
+
+// decide makes agents, applications and deployments and gives them away in
+// batches, until there are enough or nobody takes them.
+func (s *seeder) decide(apps, deployments int, give func([]written) bool) error {
+	for i := range 20 {
+		id := fmt.Sprintf("agent-%02d", i)
+		body := fmt.Sprintf(`{"id":%q,"name":"%s","registeredAt":"2026-09-01T00:00:00Z"}`, id, id)
+		s.out = append(s.out, written{to: store.Agents, record: store.Record{Key: id, Body: []byte(body), Index: map[string]string{"name": id}}})
+	}
+	s.apps = make([]deploy.Application, apps)
+	for s.n < deployments {
+		if err := s.deployment(s.n%apps, s.n+apps >= deployments); err != nil {
+			return err
+		}
+		if s.n%seedBatch == 0 || s.n == deployments {
+			if !give(s.out) {
+				return nil
+			}
+			s.out = nil
+		}
+		if s.n%5000 == 0 {
+			fmt.Fprintf(os.Stderr, "seeding: %d deployments, %d events\n", s.n, s.events)
+		}
+	}
+	return nil
 }
 
 var (
@@ -109,10 +169,10 @@ func ref(i int) deploy.Ref {
 
 // deployment takes one deployment of an application through the engine. The
 // last ones of some are left where they wait for a person.
-func (s *seeder) deployment(tx store.Tx, i int, newest bool) error {
+func (s *seeder) deployment(i int, newest bool) error {
 	a := &s.apps[i]
 	if a.ID == "" {
-		if err := s.app(tx, a, engine.Register{ProjectID: seedProject, App: ref(i)}); err != nil {
+		if err := s.app(a, engine.Register{ProjectID: seedProject, App: ref(i)}); err != nil {
 			return err
 		}
 	}
@@ -125,14 +185,21 @@ func (s *seeder) deployment(tx store.Tx, i int, newest bool) error {
 	if s.n%10 == 0 {
 		t.Kind, t.By = deploy.OnCommand, who
 	}
-	if err := s.app(tx, a, engine.Enqueue{DeploymentID: id, Trigger: t.Kind, Commit: commit.Hash}, engine.AdmitNext{}); err != nil {
+	if err := s.app(a, engine.Enqueue{DeploymentID: id, Trigger: t.Kind, Commit: commit.Hash}, engine.AdmitNext{}); err != nil {
 		return err
 	}
-	d, err := s.run(tx, id, a.Ref, t, s.n%13 == 0, newest && i%50 == 0)
-	if err != nil || !d.Status.Terminal() {
+	d, err := s.run(id, a.Ref, t, s.n%13 == 0, newest && i%50 == 0)
+	if err != nil {
 		return err
 	}
-	return s.app(tx, a, engine.Ended{Deployment: d})
+	if d.Status.Terminal() {
+		if err := s.app(a, engine.Ended{Deployment: d}); err != nil {
+			return err
+		}
+	}
+	rec, err := index.Application(*a, "")
+	s.out = append(s.out, written{to: store.Applications, record: rec})
+	return err
 }
 
 // seedPlan is a canary with six platform stages of two steps and an approval.
@@ -154,7 +221,7 @@ func seedPlan(n int) deploy.Plan {
 }
 
 // run takes a deployment to its end, to a failure that is rolled back, or to its approval.
-func (s *seeder) run(tx store.Tx, id string, app deploy.Ref, t deploy.Trigger, fails, waits bool) (deploy.Deployment, error) {
+func (s *seeder) run(id string, app deploy.Ref, t deploy.Trigger, fails, waits bool) (deploy.Deployment, error) {
 	var d deploy.Deployment
 	var all []deploy.Event
 	at := s.now
@@ -185,7 +252,7 @@ func (s *seeder) run(tx store.Tx, id string, app deploy.Ref, t deploy.Trigger, f
 		st := d.Stages[i]
 		switch {
 		case st.Type == deploy.StageApproval && waits:
-			return d, s.keep(tx, d, all)
+			return d, s.keep(d, all)
 		case st.Type == deploy.StageApproval:
 			err = do(engine.Approve{Stage: st.ID, By: "ann", Note: "looks good"})
 		case fails && st.ID == "s5":
@@ -197,25 +264,19 @@ func (s *seeder) run(tx store.Tx, id string, app deploy.Ref, t deploy.Trigger, f
 	if err != nil {
 		return d, err
 	}
-	return d, s.keep(tx, d, all)
+	return d, s.keep(d, all)
 }
 
-// keep appends the stream of a deployment and stores its fold. The index is
-// worked out by the server when it opens the database.
-func (s *seeder) keep(tx store.Tx, d deploy.Deployment, events []deploy.Event) error {
+// keep gives away the stream of a deployment and its record.
+func (s *seeder) keep(d deploy.Deployment, events []deploy.Event) error {
 	s.events += len(events)
-	if err := tx.Append(store.Stream{Kind: deploy.StreamDeployment, ID: d.ID}, 0, d.App.ID, events); err != nil {
-		return err
-	}
-	body, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	return tx.Put(store.Deployments, store.Record{Key: d.ID, Body: body, Index: map[string]string{"application_id": d.App.ID, "status": string(d.Status)}})
+	rec, err := index.Deployment(d)
+	s.out = append(s.out, written{stream: store.Stream{Kind: deploy.StreamDeployment, ID: d.ID}, topic: d.App.ID, events: events}, written{to: store.Deployments, record: rec})
+	return err
 }
 
-// app lets the engine decide about an application.
-func (s *seeder) app(tx store.Tx, a *deploy.Application, inputs ...engine.AppInput) error {
+// app lets the engine decide about an application and gives away what follows.
+func (s *seeder) app(a *deploy.Application, inputs ...engine.AppInput) error {
 	before := a.Seq
 	var all []deploy.Event
 	for _, in := range inputs {
@@ -232,12 +293,6 @@ func (s *seeder) app(tx store.Tx, a *deploy.Application, inputs ...engine.AppInp
 		}
 	}
 	s.events += len(all)
-	if err := tx.Append(store.Stream{Kind: deploy.StreamApplication, ID: a.ID}, before, a.ID, all); err != nil {
-		return err
-	}
-	body, err := json.Marshal(*a)
-	if err != nil {
-		return err
-	}
-	return tx.Put(store.Applications, store.Record{Key: a.ID, Body: body, Index: map[string]string{"name": a.Name, "agent_id": a.AgentID, "repo_id": a.RepoID, "kind": string(a.Kind)}})
+	s.out = append(s.out, written{stream: store.Stream{Kind: deploy.StreamApplication, ID: a.ID}, after: before, topic: a.ID, events: all})
+	return nil
 }

@@ -1,17 +1,21 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CDPSession, Page } from "@playwright/test";
 import { Api } from "./kit/api.ts";
 import { program } from "./kit/demo.ts";
 import { expect, test } from "./kit/test.ts";
 
-// A large installation: PENSTOCK_SEEDED names a database that test/bench has filled (.cache/bench/seed-10000-100000). It
-// is copied, because the changes of this test are kept.
+// A large installation: PENSTOCK_SEEDED names a database that test/bench has filled (.cache/bench/seed-10000-100000; a
+// small one in every run of all tests). It is copied, because the changes of this test are kept.
+//
+// Promised times are those of a machine that has nothing else to do: where programs wait for a core, the time that is let
+// pass grows with their number. What does not depend on others is asserted as it is: how often the page asks, and how long
+// its own thread works.
 const seeded = process.env["PENSTOCK_SEEDED"] ?? "";
-const idleFor = Number(process.env["PENSTOCK_IDLE_SECONDS"] ?? "15") * 1000;
+const idleFor = Number(process.env["PENSTOCK_IDLE_SECONDS"] ?? "10") * 1000;
 const password = "for the length of a test";
 
 let url = "";
@@ -43,8 +47,8 @@ test.beforeAll(async () => {
 
 test.afterAll(() => end());
 
-async function signIn(page: Page): Promise<void> {
-  await page.goto(`${url}/login`);
+async function signIn(page: Page, at = url): Promise<void> {
+  await page.goto(`${at}/login`);
   await page.locator("input[name=username]").fill("admin");
   await page.locator("input[name=password]").fill(password);
   await page.keyboard.press("Enter");
@@ -59,26 +63,51 @@ async function until(page: Page, act: () => Promise<void>, there: () => Promise<
   return Math.round(performance.now() - from);
 }
 
+/** How many times as long everything may take: once where cores are free, else by the programs that share one, doubled because the average of a minute lags behind. */
+function crowded(): number {
+  const shared = (loadavg()[0] ?? 0) / cpus().length;
+  return shared <= 1 ? 1 : 2 * shared;
+}
+
+const listed = (requests: readonly string[]) => requests.filter((r) => r.endsWith("/ListApplications")).length;
+
 const say = (figures: string) => process.stdout.write(`  ${figures}\n`);
 
 const rows = (page: Page) => page.locator("main [data-row]");
 
-test("a list of thousands is there at once, and so is its next page", async ({ page }) => {
+test("a list of thousands is there at once, and so is its next page", async ({ page, guard }) => {
   await signIn(page);
+  await expect(rows(page).first()).toBeVisible();
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("Performance.enable", { timeDomain: "threadTicks" });
+  guard.requests.length = 0;
   const first = await until(page, async () => void (await page.goto(`${url}/applications`)), async () => expect(rows(page).first()).toBeVisible());
+  const opening = await taskSeconds(cdp);
+  await expect(page.getByText("Live", { exact: true })).toBeVisible();
+  expect(listed(guard.requests), "the list is asked for once").toBe(1);
   const before = await rows(page).first().textContent();
   const next = await until(page, () => page.getByRole("button", { name: "Next page" }).click(), async () => expect(rows(page).first()).not.toHaveText(before ?? ""));
+  expect(listed(guard.requests), "one request for a page").toBe(2);
+  const turning = (await taskSeconds(cdp)) - opening;
   await page.goBack();
   await expect(rows(page).first()).toHaveText(before ?? "");
   const sort = await until(page, () => page.getByRole("button", { name: "Application", exact: true }).click(), async () => expect(rows(page).first()).not.toHaveText(before ?? ""));
-  const filter = await until(page, () => page.goto(`${url}/deployments`).then(() => undefined), async () => expect(rows(page).first()).toBeVisible());
-  say(`first row ${first} ms, next page ${next} ms, sorted ${sort} ms, deployments ${filter} ms`);
-  expect(first).toBeLessThan(1500);
-  expect(next).toBeLessThan(500);
-  expect(sort).toBeLessThan(500);
+  const deployments = await until(page, () => page.goto(`${url}/deployments`).then(() => undefined), async () => expect(rows(page).first()).toBeVisible());
+  const shared = crowded();
+  say(
+    `first row ${first} ms (its thread worked ${Math.round(opening * 1000)}), next page ${next} ms (${Math.round(turning * 1000)}), ` +
+      `sorted ${sort} ms, deployments ${deployments} ms, allowed ${shared.toFixed(1)} times the promise`,
+  );
+  expect(opening).toBeLessThan(1.5);
+  expect(turning).toBeLessThan(1);
+  expect(first).toBeLessThan(1500 * shared);
+  expect(next).toBeLessThan(500 * shared);
+  expect(sort).toBeLessThan(500 * shared);
+  expect(deployments).toBeLessThan(1500 * shared);
 });
 
-test("a change is on every open page within half a second, and nothing moves", async ({ context }) => {
+test("a change is on every open page within half a second, and nothing moves", async ({ context, guard }) => {
+  const changes = 20;
   const pages = [await context.newPage(), await context.newPage(), await context.newPage()];
   for (const [i, p] of pages.entries()) {
     if (i === 0) await signIn(p);
@@ -95,7 +124,8 @@ test("a change is on every open page within half a second, and nothing moves", a
     await p.evaluate(() => window.scrollTo(0, 500));
   }
   const took: number[] = [];
-  for (let i = 0; i < 20; i++) {
+  const asked = listed(guard.requests);
+  for (let i = 0; i < changes; i++) {
     const enabled = i % 2 === 1;
     const places = await Promise.all(pages.map((p) => p.evaluate(() => window.scrollY)));
     const from = performance.now();
@@ -113,8 +143,39 @@ test("a change is on every open page within half a second, and nothing moves", a
     }
   }
   const p95 = took.toSorted((a, b) => a - b)[Math.ceil(took.length * 0.95) - 1] ?? 0;
-  say(`a change on ${pages.length} pages: p95 ${Math.round(p95)} ms of ${took.length}`);
-  expect(p95).toBeLessThan(500);
+  const shared = crowded();
+  const reads = (listed(guard.requests) - asked) / changes / pages.length;
+  say(`a change on ${pages.length} pages: p95 ${Math.round(p95)} ms of ${took.length}, ${reads.toFixed(2)} reads of the list for each, allowed ${shared.toFixed(1)} times the promise`);
+  expect(p95).toBeLessThan(500 * shared);
+  // One for each change and page; less where changes came together.
+  expect(reads).toBeLessThanOrEqual(1);
+});
+
+test("what changed while a page was cut off is on it afterwards, and nothing else was asked for", async ({ page, guard, wireTo }) => {
+  const wire = await wireTo(url);
+  await signIn(page, wire.url);
+  await expect(rows(page).first()).toBeVisible();
+  await expect(page.getByText("Live", { exact: true })).toBeVisible();
+  await page.evaluate(() => {
+    Object.assign(window, { sameDocument: true });
+  });
+  const { applications } = await api.call<{ applications: { id: string }[] }>("ApplicationService/ListApplications", { page: { pageSize: 50 } });
+  const change = (enabled: boolean) =>
+    Promise.all(applications.slice(0, 20).map(({ id }) => api.call("ApplicationService/SetApplicationEnabled", { requestId: crypto.randomUUID(), applicationId: id, enabled })));
+  wire.cut();
+  await expect(page.getByText("Connecting", { exact: true })).toBeVisible({ timeout: 10_000 });
+  const asked = listed(guard.requests);
+  await change(false);
+  await change(true);
+  await change(false);
+  wire.mend();
+  await expect(page.locator("main").getByText("disabled", { exact: true })).toHaveCount(20);
+  expect(await page.evaluate(() => "sameDocument" in window)).toBe(true);
+  const reads = listed(guard.requests) - asked;
+  say(`sixty changes while it was cut off: the list was read ${reads} times behind them`);
+  expect(reads).toBeLessThanOrEqual(3);
+  await change(true);
+  await expect(page.locator("main").getByText("disabled", { exact: true })).toHaveCount(0);
 });
 
 test("an idle list costs nothing", async ({ page, guard }) => {

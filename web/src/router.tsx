@@ -1,3 +1,4 @@
+import type { DescMessage, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { createQueryOptions } from "@connectrpc/connect-query";
 import type { QueryClient } from "@tanstack/react-query";
@@ -11,7 +12,10 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { isUnauthenticated } from "./api/errors";
+import { ApplicationService } from "./gen/penstock/v1/application_pb";
+import { DeploymentService } from "./gen/penstock/v1/deployment_pb";
 import { ProjectService } from "./gen/penstock/v1/project_pb";
+import { applicationsRequest, deploymentsRequest } from "./logic/lists";
 import { applicationSearch, applicationsSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
 import { Missing, RouteFailure } from "./pages/route-failure";
 import { Shell } from "./pages/shell";
@@ -20,6 +24,11 @@ import { Loading } from "./ui/bits";
 interface Context {
   queryClient: QueryClient;
   transport: Transport;
+}
+
+/** Sends a request whose answer the page will look for; what comes of it is the page's to show. */
+function ask<I extends DescMessage, O extends DescMessage>({ queryClient, transport }: Context, method: DescMethodUnary<I, O>, request: MessageInitShape<I>): void {
+  void queryClient.prefetchQuery(createQueryOptions(method, request, { transport }));
 }
 
 const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: Missing });
@@ -57,6 +66,9 @@ const applications = createRoute({
   getParentRoute: () => app,
   path: "/applications",
   validateSearch: applicationsSearch,
+  // Asked for while the page's own code is still on its way.
+  loaderDeps: ({ search }) => search,
+  loader: ({ context, deps }) => ask(context, ApplicationService.method.listApplications, applicationsRequest(deps)),
   component: lazyRouteComponent(() => import("./pages/applications"), "ApplicationsPage"),
 });
 
@@ -71,6 +83,8 @@ const deployments = createRoute({
   getParentRoute: () => app,
   path: "/deployments",
   validateSearch: deploymentsSearch,
+  loaderDeps: ({ search }) => search,
+  loader: ({ context, deps }) => ask(context, DeploymentService.method.listDeployments, deploymentsRequest(deps)),
   component: lazyRouteComponent(() => import("./pages/deployments"), "DeploymentsPage"),
 });
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
@@ -11,9 +12,21 @@ import (
 
 const (
 	selectEvent = `SELECT stream_kind, stream_id, seq, pos, topic, id, type, schema, at, actor, cause, reason, `
-	insertEvent = `INSERT INTO events (project_id, stream_kind, stream_id, seq, topic, id, type, schema, at, actor, cause, reason, data)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertEvent = `INSERT INTO events (project_id, stream_kind, stream_id, seq, topic, id, type, schema, at, actor, cause, reason, data) VALUES `
+	eventValues = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	// eventsAtOnce is how many events one statement looks for or writes.
+	eventsAtOnce = 32
 )
+
+// batchOf is how many of n one statement takes: a power of two, so that there
+// are few statements to prepare.
+func batchOf(n int) int {
+	for k := eventsAtOnce; ; k /= 2 {
+		if k <= n {
+			return k
+		}
+	}
+}
 
 // Append implements store.Streams. A repeated event is told apart before the
 // place in the stream is compared: who repeats a call knows an old place.
@@ -34,33 +47,64 @@ func (t *tx) Append(s store.Stream, after int64, topic string, events []deploy.E
 	if err != nil {
 		return err
 	}
-	for i, e := range events {
-		_, err := t.exec(insertEvent, t.project, string(s.Kind), s.ID, after+int64(i)+1, topic,
-			e.ID, string(e.Type), e.Schema, store.Instant(e.At), e.Actor, e.Cause, reasons[i], t.codec.encode(e.Data))
-		if err != nil {
-			return fmt.Errorf("append %s to %s %s: %w", e.Type, s.Kind, s.ID, err)
+	for from := 0; from < len(events); {
+		n := batchOf(len(events) - from)
+		args := make([]any, 0, 13*n)
+		for i := from; i < from+n; i++ {
+			e := events[i]
+			args = append(args, t.project, string(s.Kind), s.ID, after+int64(i)+1, topic,
+				e.ID, string(e.Type), e.Schema, store.Instant(e.At), e.Actor, e.Cause, reasons[i], t.codec.encode(e.Data))
 		}
+		if _, err := t.exec(insertEvent+eventValues+strings.Repeat(", "+eventValues, n-1), args...); err != nil {
+			return fmt.Errorf("append %s to %s %s: %w", events[from].Type, s.Kind, s.ID, err)
+		}
+		from += n
+	}
+	return nil
+}
+
+// duplicates refuses events whose ids are stored or are twice among them.
+func (t *tx) duplicates(events []deploy.Event) error {
+	seen := make(map[string]bool, len(events))
+	for _, e := range events {
+		if seen[e.ID] {
+			return duplicate(e.ID)
+		}
+		seen[e.ID] = true
+	}
+	for from := 0; from < len(events); {
+		n := batchOf(len(events) - from)
+		args := make([]any, 1, n+1)
+		args[0] = t.project
+		for _, e := range events[from : from+n] {
+			args = append(args, e.ID)
+		}
+		var id string
+		found, err := t.row("SELECT id FROM events WHERE project_id = ? AND id IN (?"+strings.Repeat(", ?", n-1)+") LIMIT 1", args, &id)
+		if err != nil {
+			return fmt.Errorf("look for event %s: %w", events[from].ID, err)
+		}
+		if found {
+			return duplicate(id)
+		}
+		from += n
 	}
 	return nil
 }
 
 // judge refuses events by themselves and returns their encoded reasons.
 func (t *tx) judge(s store.Stream, events []deploy.Event) ([]string, error) {
-	reasons := make([]string, len(events))
-	seen := make(map[string]bool, len(events))
-	for i, e := range events {
+	for _, e := range events {
 		if e.ID == "" || e.Type == "" {
 			return nil, invalid("append to %s %s: an event needs an id and a type", s.Kind, s.ID)
 		}
-		var stored int
-		found, err := t.row("SELECT 1 FROM events WHERE project_id = ? AND id = ?", []any{t.project, e.ID}, &stored)
-		if err != nil {
-			return nil, fmt.Errorf("look for event %s: %w", e.ID, err)
-		}
-		if found || seen[e.ID] {
-			return nil, duplicate(e.ID)
-		}
-		seen[e.ID] = true
+	}
+	if err := t.duplicates(events); err != nil {
+		return nil, err
+	}
+	reasons := make([]string, len(events))
+	for i, e := range events {
+		var err error
 		if reasons[i], err = encodeReason(e.Reason); err != nil {
 			return nil, err
 		}

@@ -10,7 +10,17 @@ import (
 
 // few is how many rows a condition may leave so that its index is the way to
 // them; behind it the covering index of all columns is walked in order.
-const few = 2000
+const few = 1000
+
+// Words cost a look at all texts before their index helps, so fewer rows are
+// worth it. Who counts visits every row, so a tag is the way to many.
+const (
+	fewByWords  = few / 3
+	manyToCount = 50_000
+)
+
+// walked is the column by which the wide index of a collection is ordered.
+var walked = map[string]string{store.Applications.Name: "name"}
 
 // text is the column that words are looked for within: it has no index of its
 // own, the wide one has it.
@@ -25,7 +35,18 @@ func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
 	if q.Limit < 1 || q.Limit > maxList {
 		return nil, invalid("list %s: a limit from 1 to %d is needed, not %d", c.Name, maxList, q.Limit)
 	}
-	from, w, err := t.from(c, q)
+	content := "body"
+	if q.Summaries {
+		content = "summary"
+	}
+	if q.Summaries && !c.Summary {
+		return nil, invalid("collection %s keeps no summaries", c.Name)
+	}
+	byTags := few
+	if q.OrderBy != walked[c.Name] {
+		byTags = manyToCount // to sort, every row is visited as well
+	}
+	from, w, err := t.from(c, q, byTags)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +56,7 @@ func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
 	}
 	var out []store.Record
 	if from == c.Name {
-		err = t.rows("SELECT "+columns(c)+" FROM "+c.Name+w.text.String()+order+" LIMIT ?", append(w.args, q.Limit), t.gather(c, &out))
+		err = t.rows("SELECT "+columns(c, content)+" FROM "+c.Name+w.text.String()+order+" LIMIT ?", append(w.args, q.Limit), t.gather(c, q.Summaries, &out))
 		return out, during("list", c, err)
 	}
 	var keys []string
@@ -44,13 +65,13 @@ func (t *tx) List(c store.Collection, q store.Query) ([]store.Record, error) {
 		return scan(&keys[len(keys)-1])
 	})
 	if err == nil {
-		out, err = t.these(c, keys)
+		out, err = t.these(c, keys, content)
 	}
 	return out, during("list", c, err)
 }
 
 // these reads the records of keys in their order.
-func (t *tx) these(c store.Collection, keys []string) ([]store.Record, error) {
+func (t *tx) these(c store.Collection, keys []string, content string) ([]store.Record, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
@@ -60,7 +81,7 @@ func (t *tx) these(c store.Collection, keys []string) ([]store.Record, error) {
 		args = append(args, k)
 	}
 	var out []store.Record
-	err := t.rows("SELECT "+columns(c)+" FROM "+c.Name+` WHERE project_id = ? AND "key" IN (?`+strings.Repeat(", ?", len(keys)-1)+")", args, t.gather(c, &out))
+	err := t.rows("SELECT "+columns(c, content)+" FROM "+c.Name+` WHERE project_id = ? AND "key" IN (?`+strings.Repeat(", ?", len(keys)-1)+")", args, t.gather(c, content == "summary", &out))
 	slices.SortFunc(out, func(a, b store.Record) int { return place[a.Key] - place[b.Key] })
 	return out, err
 }
@@ -90,18 +111,28 @@ func (t *tx) Tally(c store.Collection, q store.Query, cols []string) ([]store.Ta
 	if len(cols) > 0 {
 		group = " GROUP BY " + strings.TrimSuffix(list, ", ")
 	}
-	sum := "count(*)"
 	q.After = nil
-	from, w, err := t.from(c, q)
+	from, sum, w, err := t.toCount(c, q)
 	if err != nil {
 		return nil, err
-	}
-	if counted(c, q) {
-		from, sum = c.Name+"_tally", "coalesce(sum(n), 0)"
 	}
 	var out []store.Tally
 	err = t.rows("SELECT "+list+sum+" FROM "+from+w.text.String()+group, w.args, gatherTally(len(cols), &out))
 	return out, during("count", c, err)
+}
+
+// toCount chooses where a query is counted: in the counts that are kept of the
+// collection or of its tags, or in its rows.
+func (t *tx) toCount(c store.Collection, q store.Query) (from, sum string, w *condition, err error) {
+	if byTag(c, q) {
+		w, err = t.tagged(c, q)
+		return c.Name + "_tags", "coalesce(sum(n), 0)", w, err
+	}
+	from, w, err = t.from(c, q, manyToCount)
+	if err == nil && counted(c, q) {
+		return c.Name + "_tally", "coalesce(sum(n), 0)", w, nil
+	}
+	return from, "count(*)", w, err
 }
 
 func gatherTally(n int, out *[]store.Tally) func(func(...any) error) error {
@@ -134,12 +165,25 @@ func (t *tx) TallyTags(c store.Collection, q store.Query, prefix string, limit i
 		return out, during("count tags of", c, err)
 	}
 	q.After = nil
-	from, w, err := t.from(c, q)
+	if counted(c, q) {
+		w, err := t.where(c, q, lead{})
+		if err != nil {
+			return nil, err
+		}
+		w.and("tag >= ? AND tag < ?", prefix, prefix+last)
+		err = t.rows("SELECT tag, sum(n) FROM "+c.Name+"_tags"+w.text.String()+" GROUP BY tag ORDER BY 2 DESC, tag LIMIT ?", append(w.args, limit), gatherTally(1, &out))
+		return out, during("count tags of", c, err)
+	}
+	from, w, err := t.from(c, q, manyToCount)
 	if err != nil {
 		return nil, err
 	}
-	args = append(append(args, w.args...), limit)
-	err = t.rows("SELECT tag, count(*) FROM tags"+of+` AND "key" IN (SELECT "key" FROM `+from+w.text.String()+`) GROUP BY tag ORDER BY 2 DESC, tag LIMIT ?`, args, gatherTally(1, &out))
+	if len(q.Tags) == 1 && len(q.Where)+len(q.Contains)+len(q.Prefix)+len(q.NotAfter) == 0 && q.Keys == nil {
+		from, w = "tags", &condition{args: []any{t.project, c.Name, q.Tags[0]}}
+		w.text.WriteString(" WHERE project_id = ? AND collection = ? AND tag = ?")
+	}
+	args = append(append(w.args, args...), limit)
+	err = t.rows(`SELECT x.tag, count(*) FROM (SELECT "key" FROM `+from+w.text.String()+`) k CROSS JOIN tags x`+of+` AND x."key" = k."key" GROUP BY x.tag ORDER BY 2 DESC, x.tag LIMIT ?`, args, gatherTally(1, &out))
 	return out, during("count tags of", c, err)
 }
 
@@ -165,74 +209,84 @@ func counted(c store.Collection, q store.Query) bool {
 // collection without facets, and a query whose one condition is its order,
 // leave the choice to the planner. SQLite keeps no statistics here, so where
 // several conditions meet, what they leave is counted, as far as it matters.
-func (t *tx) from(c store.Collection, q store.Query) (string, *condition, error) {
-	way, tag, err := t.way(c, q)
+func (t *tx) from(c store.Collection, q store.Query, byTags int) (string, *condition, error) {
+	way, by, err := t.way(c, q, byTags)
 	if err != nil {
 		return "", nil, err
 	}
-	w, err := t.where(c, q, tag)
+	w, err := t.where(c, q, by)
 	return way, w, err
 }
 
-// way returns the table with the index to use, and the tag that leads to few
-// rows, if one does.
-func (t *tx) way(c store.Collection, q store.Query) (way, tag string, err error) {
+// lead is what leads to the rows of a query in place of an index of its table.
+type lead struct {
+	tag   string
+	words []string
+	none  bool // there are no rows
+}
+
+// way returns the table with the index to use, and what leads to few rows
+// otherwise; byTags is how many a tag may lead to.
+func (t *tx) way(c store.Collection, q store.Query, byTags int) (way string, by lead, err error) {
 	byKey := c.Name + " INDEXED BY sqlite_autoindex_" + c.Name + "_1"
 	switch ordered := len(q.NotAfter) == 0 || len(q.NotAfter) == 1 && q.NotAfter[q.OrderBy] != ""; {
 	case len(c.Facets) == 0, counted(c, q) && len(q.Where) == 0:
-		return c.Name, "", nil
+		return c.Name, by, nil
 	case len(q.Where)+len(q.Contains)+len(q.Prefix)+len(q.Tags) == 0 && q.Keys == nil && ordered:
-		return c.Name, "", nil
+		return c.Name, by, nil
 	case q.Keys != nil:
-		return byKey, "", nil
+		return byKey, by, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.Prefix)) {
 		if _, err := column(c, name); err != nil {
-			return "", "", err
+			return "", by, err
 		}
 		if name == text {
 			continue
 		}
-		return c.Name + " INDEXED BY " + c.Name + "_by_" + name, "", nil
-	}
-	least := few
-	look := func(n int, err error) (bool, error) {
-		if err != nil || n >= least {
-			return false, err
-		}
-		least = n
-		return true, nil
+		return c.Name + " INDEXED BY " + c.Name + "_by_" + name, by, nil
 	}
 	way = c.Name + " INDEXED BY " + c.Name + "_wide"
+	least := few
 	for _, name := range slices.Sorted(maps.Keys(q.Where)) {
 		if name == text {
 			continue
 		}
-		ok, err := look(t.upTo(least, c, store.Query{Where: map[string][]string{name: q.Where[name]}}))
+		n, err := t.upTo(least, c, store.Query{Where: map[string][]string{name: q.Where[name]}})
 		if err != nil {
-			return "", "", err
+			return "", by, err
 		}
-		if ok {
-			way = c.Name + " INDEXED BY " + c.Name + "_by_" + name
+		if n < least {
+			way, least = c.Name+" INDEXED BY "+c.Name+"_by_"+name, n
 		}
+	}
+	if least == few {
+		least = byTags
 	}
 	for _, x := range q.Tags {
 		var n int
-		_, err := t.row("SELECT n FROM tags_tally WHERE project_id = ? AND collection = ? AND tag = ?", []any{t.project, c.Name, x}, &n)
-		ok, err := look(n, err)
-		if err != nil {
-			return "", "", err
+		if _, err := t.row("SELECT n FROM tags_tally WHERE project_id = ? AND collection = ? AND tag = ?", []any{t.project, c.Name, x}, &n); err != nil {
+			return "", by, err
 		}
-		if ok {
-			way, tag = byKey, x
+		if n < least {
+			way, by.tag, least = byKey, x, n
 		}
 	}
-	return way, tag, nil
+	if parts := words(c, q); len(parts) > 0 {
+		n, err := t.withWords(c, parts)
+		if err != nil {
+			return "", by, err
+		}
+		if n < min(least, fewByWords) {
+			way, by = byKey, lead{words: parts, none: n == 0}
+		}
+	}
+	return way, by, nil
 }
 
 // upTo counts the rows of one condition, at most n.
 func (t *tx) upTo(n int, c store.Collection, q store.Query) (found int, err error) {
-	w, err := t.where(c, q, "")
+	w, err := t.where(c, q, lead{})
 	if err != nil {
 		return 0, err
 	}
@@ -268,10 +322,10 @@ func (w *condition) oneOf(col string, values []string) error {
 	return nil
 }
 
-// where renders the conditions of a query; the tag that leads is a list, the
-// others are looked up for each row. Columns go in order of their names: the
+// where renders the conditions of a query; what leads is a list, the others are
+// looked at for each row. Columns go in order of their names: the
 // same shape of query is the same prepared statement.
-func (t *tx) where(c store.Collection, q store.Query, lead string) (*condition, error) {
+func (t *tx) where(c store.Collection, q store.Query, by lead) (*condition, error) {
 	w := &condition{args: []any{t.project}}
 	w.text.WriteString(" WHERE project_id = ?")
 	for _, name := range slices.Sorted(maps.Keys(q.Where)) {
@@ -311,11 +365,17 @@ func (t *tx) where(c store.Collection, q store.Query, lead string) (*condition, 
 		}
 		w.and(col+" > '' AND "+col+" <= ?", q.NotAfter[name])
 	}
+	if by.none {
+		w.and("false")
+	} else if len(by.words) > 0 {
+		tags, args := t.texts(c, by.words)
+		w.and(`"key" IN (SELECT "key" FROM tags WHERE project_id = ? AND collection = ? AND `+tags+")", append([]any{t.project, c.Name}, args...)...)
+	}
 	if len(q.Tags) > 0 && !c.Tagged {
 		return nil, invalid("collection %s keeps no tags", c.Name)
 	}
 	for _, tag := range q.Tags {
-		if tag == lead {
+		if tag == by.tag {
 			w.and(`"key" IN (SELECT "key" FROM tags WHERE project_id = ? AND collection = ? AND tag = ?)`, t.project, c.Name, tag)
 			continue
 		}

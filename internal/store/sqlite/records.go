@@ -33,10 +33,11 @@ func column(c store.Collection, name string) (string, error) {
 	return `"` + name + `"`, nil
 }
 
-// columns lists the columns of a record: key, body and the index columns.
-func columns(c store.Collection) string {
+// columns lists the columns of a record: key, content (body or summary) and the
+// index columns.
+func columns(c store.Collection, content string) string {
 	var b strings.Builder
-	b.WriteString(`"key", body`)
+	b.WriteString(`"key", ` + content)
 	for _, name := range c.Index {
 		b.WriteString(`, "` + name + `"`)
 	}
@@ -50,7 +51,7 @@ func (t *tx) Get(c store.Collection, key string) (store.Record, bool, error) {
 		return store.Record{}, false, err
 	}
 	var out []store.Record
-	err = t.rows("SELECT "+columns(c)+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, key}, t.gather(c, &out))
+	err = t.rows("SELECT "+columns(c, "body")+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, key}, t.gather(c, false, &out))
 	if err != nil || len(out) == 0 {
 		return store.Record{}, false, during("get from", c, err)
 	}
@@ -71,53 +72,73 @@ func (t *tx) Put(c store.Collection, r store.Record) error {
 			return err
 		}
 	}
-	args := []any{t.project, r.Key, t.codec.encode(r.Body)}
-	set := "body = excluded.body"
-	for _, name := range c.Index {
-		args = append(args, r.Index[name])
-		set += `, "` + name + `" = excluded."` + name + `"`
+	if !c.Summary && len(r.Summary) > 0 {
+		return invalid("collection %s keeps no summaries", c.Name)
 	}
-	_, err = t.exec("INSERT INTO "+c.Name+" (project_id, "+columns(c)+") VALUES (?"+strings.Repeat(", ?", len(args)-1)+
-		`) ON CONFLICT (project_id, "key") DO UPDATE SET `+set, args...)
-	if err == nil {
-		err = t.putTags(c, r)
+	if !c.Tagged && len(r.Tags) > 0 {
+		return invalid("collection %s keeps no tags", c.Name)
+	}
+	old, err := t.columnsOf(c, r.Key)
+	if err != nil {
+		return during("put into", c, err)
+	}
+	if old != nil {
+		err = t.replace(c, r, old)
+	} else {
+		err = t.insert(c, r)
+	}
+	if err == nil && c.Tagged {
+		err = t.putTags(c, r, old)
 	}
 	return during("put into", c, err)
 }
 
-// putTags makes the stored tags those of the record. Most records are written
-// again and again with the same tags.
-func (t *tx) putTags(c store.Collection, r store.Record) error {
-	if !c.Tagged {
-		if len(r.Tags) > 0 {
-			return invalid("collection %s keeps no tags", c.Name)
+// columnsOf reads the index columns of a record; nil when there is none.
+func (t *tx) columnsOf(c store.Collection, key string) (map[string]string, error) {
+	list, into := "1", []any{new(int)}
+	values := make([]string, len(c.Index))
+	for i, name := range c.Index {
+		list += `, "` + name + `"`
+		into = append(into, &values[i])
+	}
+	there, err := t.row("SELECT "+list+" FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, []any{t.project, key}, into...)
+	if err != nil || !there {
+		return nil, err
+	}
+	old := make(map[string]string, len(values))
+	for i, name := range c.Index {
+		old[name] = values[i]
+	}
+	return old, nil
+}
+
+func (t *tx) insert(c store.Collection, r store.Record) error {
+	into, args := "project_id, "+columns(c, "body"), []any{t.project, r.Key, t.codec.encode(r.Body)}
+	for _, name := range c.Index {
+		args = append(args, r.Index[name])
+	}
+	if c.Summary {
+		into, args = into+", summary", append(args, t.codec.encode(r.Summary))
+	}
+	_, err := t.exec("INSERT INTO "+c.Name+" ("+into+") VALUES (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+	return err
+}
+
+// replace writes the content and the columns that change. Most records are
+// written again and again with few of them: what stays costs no write to its
+// index.
+func (t *tx) replace(c store.Collection, r store.Record, old map[string]string) error {
+	set, args := "body = ?", []any{t.codec.encode(r.Body)}
+	for _, name := range c.Index {
+		if r.Index[name] != old[name] {
+			set, args = set+`, "`+name+`" = ?`, append(args, r.Index[name])
 		}
-		return nil
 	}
-	old := map[string]bool{}
-	var tag string
-	err := t.rows(`SELECT tag FROM tags WHERE project_id = ? AND collection = ? AND "key" = ?`, []any{t.project, c.Name, r.Key}, func(scan func(...any) error) error {
-		err := scan(&tag)
-		old[tag] = true
-		return err
-	})
-	if err != nil {
-		return err
+	if c.Summary {
+		set, args = set+", summary = ?", append(args, t.codec.encode(r.Summary))
 	}
-	for _, tag := range r.Tags {
-		if !old[tag] {
-			if _, err := t.exec(`INSERT OR IGNORE INTO tags (project_id, collection, "key", tag) VALUES (?, ?, ?, ?)`, t.project, c.Name, r.Key, tag); err != nil {
-				return err
-			}
-		}
-		delete(old, tag)
-	}
-	for tag := range old {
-		if _, err := t.exec(`DELETE FROM tags WHERE project_id = ? AND collection = ? AND "key" = ? AND tag = ?`, t.project, c.Name, r.Key, tag); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := t.exec("UPDATE "+c.Name+" SET "+set+` WHERE project_id = ? AND "key" = ?`, append(args, t.project, r.Key)...)
+	return err
 }
 
 // Delete implements store.Records.
@@ -126,9 +147,15 @@ func (t *tx) Delete(c store.Collection, key string) error {
 	if err != nil {
 		return err
 	}
+	var old map[string]string
+	if c.Tagged {
+		if old, err = t.columnsOf(c, key); err != nil {
+			return during("delete from", c, err)
+		}
+	}
 	_, err = t.exec("DELETE FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, t.project, key)
-	if err == nil && c.Tagged {
-		err = t.putTags(c, store.Record{Key: key})
+	if err == nil && old != nil {
+		err = t.putTags(c, store.Record{Key: key}, old)
 	}
 	return during("delete from", c, err)
 }
@@ -148,13 +175,14 @@ func during(what string, c store.Collection, err error) error {
 	return nil
 }
 
-// gather adds rows with the columns of a record to out.
-func (t *tx) gather(c store.Collection, out *[]store.Record) func(func(...any) error) error {
+// gather adds rows with the columns of a record to out; their content is the
+// body, or the summary.
+func (t *tx) gather(c store.Collection, summaries bool, out *[]store.Record) func(func(...any) error) error {
 	values := make([]string, len(c.Index))
 	return func(scan func(...any) error) error {
 		var r store.Record
-		var body []byte
-		into := []any{&r.Key, &body}
+		var stored []byte
+		into := []any{&r.Key, &stored}
 		for i := range values {
 			into = append(into, &values[i])
 		}
@@ -162,8 +190,12 @@ func (t *tx) gather(c store.Collection, out *[]store.Record) func(func(...any) e
 		if err != nil {
 			return err
 		}
-		if r.Body, err = t.codec.decode(body); err != nil {
+		content, err := t.codec.decode(stored)
+		if err != nil {
 			return fmt.Errorf("record %s: %w", r.Key, err)
+		}
+		if r.Body = content; summaries {
+			r.Body, r.Summary = nil, content
 		}
 		if len(c.Index) > 0 {
 			r.Index = make(map[string]string, len(c.Index))

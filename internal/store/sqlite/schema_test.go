@@ -94,7 +94,11 @@ func TestSchemaHasTheCollections(t *testing.T) {
 	s := memory(t)
 	for _, c := range store.Collections() {
 		cols := column1(t, s.main, "SELECT name FROM pragma_table_info(?) ORDER BY cid", c.Name)
-		if want := append([]string{"project_id", "key", "body"}, c.Index...); !slices.Equal(cols, want) {
+		want := append([]string{"project_id", "key", "body"}, c.Index...)
+		if c.Summary {
+			want = append(want, "summary")
+		}
+		if !slices.Equal(cols, want) {
 			t.Errorf("%s has columns %v, want %v", c.Name, cols, want)
 		}
 		for _, name := range c.Index {
@@ -120,7 +124,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"of one":      {Where: map[string][]string{"application_id": {"a"}}},
 		"due, oldest": {NotAfter: map[string]string{"timer": "t"}, OrderBy: "timer"},
 	} {
-		w, err := tx.where(store.Deployments, q, "")
+		w, err := tx.where(store.Deployments, q, lead{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,5 +214,50 @@ func TestOpenWhereItCannot(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), blocked, Options{}); deploy.CodeOf(err) != deploy.CodeUnavailable {
 		t.Errorf("a directory in place of the file: %v", err)
+	}
+}
+
+// TestMigratedCounts holds that the migration counts tags as Put does.
+func TestMigratedCounts(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	err := s.Update(t.Context(), "p", func(tx store.Tx) error {
+		for i := range 30 {
+			index := map[string]string{"display": []string{"SUCCESS", "FAILURE"}[i%2], "kind": []string{"A", "B", "C"}[i%3], "text": fmt.Sprint("text ", i%4)}
+			tags := []string{fmt.Sprint("label:x=", i%5), "who:ann"}
+			for _, c := range []store.Collection{store.Deployments, store.Applications} {
+				if err := tx.Put(c, store.Record{Key: fmt.Sprint("k", i%20), Index: index, Tags: tags[:1+i%2]}); err != nil {
+					return err
+				}
+			}
+		}
+		return tx.Delete(store.Deployments, "k3")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	script, err := fs.ReadFile(schemas, "schema/main/00004_summaries.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := rawFile(t, filepath.Join(dir, MainFile))
+	for _, c := range []store.Collection{store.Deployments, store.Applications} {
+		table := c.Name + "_tags"
+		kept := "SELECT project_id || '/' || tag || '/' || \"" + strings.Join(c.Facets, "\" || '/' || \"") + "\" || '/' || n FROM " + table + " ORDER BY 1"
+		want := column1(t, db, kept)
+		if len(want) < 10 {
+			t.Fatalf("%s has %d rows", table, len(want))
+		}
+		_, rest, _ := strings.Cut(string(script), "INSERT INTO "+table)
+		insert, _, _ := strings.Cut(rest, ";")
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM "+table+"; INSERT INTO "+table+insert); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, column1(t, db, kept)); diff != "" {
+			t.Errorf("%s (-kept +migrated):\n%s", table, diff)
+		}
 	}
 }

@@ -79,7 +79,11 @@ func (m table) list(q store.Query) (page []store.Record, total int) {
 				continue
 			}
 		}
-		r.Tags = nil
+		if r.Tags = nil; q.Summaries {
+			r.Body = nil
+		} else {
+			r.Summary = nil
+		}
 		page = append(page, r)
 	}
 	slices.SortFunc(page, func(a, b store.Record) int {
@@ -105,6 +109,7 @@ func drawRecord(t *rapid.T) store.Record {
 		r.Body = slices.Repeat(append(r.Body, 'x'), 300)
 	}
 	r.Tags = rapid.SliceOfN(tag, 0, 3).Draw(t, "tags")
+	r.Summary = rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "summary")
 	for _, name := range store.Deployments.Index {
 		r.Index[name] = words.Draw(t, name)
 	}
@@ -113,7 +118,7 @@ func drawRecord(t *rapid.T) store.Record {
 
 func drawQuery(t *rapid.T) store.Query {
 	col := rapid.SampledFrom(store.Deployments.Index)
-	q := store.Query{Limit: rapid.IntRange(1, 10).Draw(t, "limit"), Desc: rapid.Bool().Draw(t, "desc")}
+	q := store.Query{Limit: rapid.IntRange(1, 10).Draw(t, "limit"), Desc: rapid.Bool().Draw(t, "desc"), Summaries: rapid.Bool().Draw(t, "summaries")}
 	if rapid.Bool().Draw(t, "where") {
 		q.Where = map[string][]string{col.Draw(t, "column"): rapid.SliceOfN(words, 0, 4).Draw(t, "one of")}
 	}
@@ -201,7 +206,7 @@ func ask(t *rapid.T, tx store.Tx, m table) {
 	if err != nil || ok != there {
 		t.Fatalf("get %q: %v, %v, want %v", key, ok, err, there)
 	}
-	want.Tags = nil // reading leaves them out
+	want.Tags, want.Summary = nil, nil // reading leaves them out
 	diff(t, "get "+key, got, want)
 	q := drawQuery(t)
 	page, total := m.list(q)
@@ -220,8 +225,15 @@ func ask(t *rapid.T, tx store.Tx, m table) {
 // tally compares the counts by values and by tags.
 func tally(t *rapid.T, tx store.Tx, m table, q store.Query) {
 	cols := rapid.SliceOfNDistinct(rapid.SampledFrom(store.Deployments.Facets), 1, 2, rapid.ID[string]).Draw(t, "count by")
-	if rapid.Bool().Draw(t, "facets only") {
-		q = store.Query{Limit: 1, Where: map[string][]string{cols[0]: {"a", "ab", ""}}}
+	// What counts that are kept apart answer: facets, with one tag, or with words.
+	facets := store.Query{Limit: 1, Where: map[string][]string{cols[0]: {"a", "ab", ""}}}
+	switch rapid.IntRange(0, 3).Draw(t, "only") {
+	case 0:
+		q = facets
+	case 1:
+		q, q.Tags = facets, []string{tag.Draw(t, "tag")}
+	case 2:
+		q, q.Contains = facets, map[string][]string{"text": rapid.SliceOfN(words, 0, 2).Draw(t, "words")}
 	}
 	byValues, byTag := map[string]int{}, map[string]int{}
 	for _, r := range m {
@@ -280,7 +292,7 @@ func streamsAgainstModel(t *testing.T, s store.Store) {
 			if rapid.IntRange(0, 3).Draw(rt, "any length") == 0 {
 				after = store.AnyLength
 			}
-			es := events(rapid.StringMatching(`[a-d]`).Draw(rt, "prefix"), rapid.IntRange(1, 3).Draw(rt, "events"))
+			es := events(rapid.StringMatching(`[a-d]`).Draw(rt, "prefix"), rapid.SampledFrom([]int{1, 2, 3, 33, 70}).Draw(rt, "events"))
 			repeated := slices.ContainsFunc(es, func(e deploy.Event) bool { return stored[e.ID] })
 			err := appendEvents(t.Context(), s, project, deployment(id), after, es)
 			switch {

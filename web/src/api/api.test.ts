@@ -73,6 +73,18 @@ describe("WatchClient", () => {
     watch.stop();
   });
 
+  it("reads nothing again when it begins where the first answer was", async () => {
+    const server = new Server();
+    const { watch, heard } = client(server, { cursor: "c0" });
+    void watch.start();
+    server.send(message("c0"));
+    server.send(message("c1", [change("deployment", "d1")]));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(server.cursors).toEqual(["c0"]);
+    expect(heard).toEqual(["deployment:d1"]);
+    watch.stop();
+  });
+
   it("goes on behind the last cursor after a loss and reads nothing again", async () => {
     const server = new Server();
     const { watch, heard } = client(server);
@@ -185,16 +197,46 @@ describe("what a change makes old", () => {
 
   it("is read again at once, then together", async () => {
     const invalidateQueries = vi.fn(async () => undefined);
-    const inv = new Invalidator({ invalidateQueries }, 400);
-    inv.changes([change("deployment", "d1", "WAITING")]);
+    const inv = new Invalidator({ invalidateQueries }, 100);
+    const wait = () => inv.changes([change("deployment", "d1", "WAITING")]);
+    wait();
     expect(invalidateQueries).toHaveBeenCalledTimes(1);
-    for (let i = 0; i < 20; i++) inv.changes([change("deployment", "d1", "WAITING")]);
+    for (let i = 0; i < 20; i++) wait();
+    await vi.advanceTimersByTimeAsync(99);
     expect(invalidateQueries).toHaveBeenCalledTimes(1);
-    await vi.advanceTimersByTimeAsync(400);
+    await vi.advanceTimersByTimeAsync(1);
     expect(invalidateQueries).toHaveBeenCalledTimes(2);
-    await vi.advanceTimersByTimeAsync(4000);
+    await vi.advanceTimersByTimeAsync(10_000);
     expect(invalidateQueries).toHaveBeenCalledTimes(2);
+    wait();
+    expect(invalidateQueries).toHaveBeenCalledTimes(3);
     inv.stop();
+  });
+
+  it("waits for the answers of the round before, but not for ever", async () => {
+    const answers: (() => void)[] = [];
+    const invalidateQueries = vi.fn(() => new Promise<void>((resolve) => answers.push(resolve)));
+    const inv = new Invalidator({ invalidateQueries }, 100, 5_000);
+    const wait = () => inv.changes([change("deployment", "d1", "WAITING")]);
+    wait();
+    wait();
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(invalidateQueries).toHaveBeenCalledTimes(1);
+    answers[0]?.();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(invalidateQueries).toHaveBeenCalledTimes(2);
+    wait();
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(invalidateQueries).toHaveBeenCalledTimes(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(invalidateQueries).toHaveBeenCalledTimes(3);
+    answers[1]?.(); // of a round that nobody waits for any more
+    wait();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(invalidateQueries).toHaveBeenCalledTimes(3);
+    inv.stop();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(invalidateQueries).toHaveBeenCalledTimes(3);
   });
 });
 

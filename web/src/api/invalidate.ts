@@ -50,17 +50,23 @@ export function staleAfter(c: Changed): Stale[] {
 const nameOf = (s: Stale) => `${s.method.parent.typeName}/${s.method.name}?${JSON.stringify(s.input ?? {})}`;
 
 /**
- * Makes answers old at most once per window, however many changes come: the first change is acted on at once, those that
- * follow in the window together at its end.
+ * Makes answers old in rounds, however many changes come: the first change is acted on at once, those that follow together
+ * when its answers are there and the window is over. A round never takes the place of one that is under way, so a slow
+ * server is asked less often and its answers are shown.
  */
 export class Invalidator {
   private waiting = new Map<string, Stale>();
-  private timer?: ReturnType<typeof setTimeout>;
+  private timer?: ReturnType<typeof setTimeout> | undefined;
+  private round = 0;
 
-  /** @param windowMs shortest time between two rounds, in milliseconds */
+  /**
+   * @param windowMs shortest time between two rounds, in milliseconds
+   * @param patienceMs how long a round is waited for
+   */
   constructor(
     private readonly queries: Pick<QueryClient, "invalidateQueries">,
-    private readonly windowMs = 400,
+    private readonly windowMs = 100,
+    private readonly patienceMs = 5_000,
   ) {}
 
   changes(changes: readonly Changed[]): void {
@@ -77,6 +83,7 @@ export class Invalidator {
   stop(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
+    this.round++;
     this.waiting.clear();
   }
 
@@ -85,13 +92,17 @@ export class Invalidator {
       this.timer = undefined;
       return;
     }
-    const round = [...this.waiting.values()];
+    const old = [...this.waiting.values()];
     this.waiting = new Map();
-    for (const s of round) {
-      void this.queries.invalidateQueries({
-        queryKey: createConnectQueryKey({ schema: s.method, cardinality: undefined, ...(s.input ? { input: s.input } : {}) }),
-      });
-    }
-    this.timer = setTimeout(() => this.flush(), this.windowMs);
+    const round = ++this.round;
+    const read = old.map((s) => this.queries.invalidateQueries({ queryKey: createConnectQueryKey({ schema: s.method, cardinality: undefined, ...(s.input ? { input: s.input } : {}) }) }));
+    const next = (inMs: number) => {
+      if (round !== this.round) return;
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.flush(), inMs);
+    };
+    const from = Date.now();
+    next(this.patienceMs);
+    void Promise.allSettled(read).then(() => next(Math.max(0, this.windowMs - (Date.now() - from))));
   }
 }

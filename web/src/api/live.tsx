@@ -6,6 +6,7 @@ import { WatchService } from "../gen/penstock/v1/project_pb";
 import { isUnauthenticated } from "./errors";
 import { Invalidator } from "./invalidate";
 import { runWhileSeen } from "./visibility";
+import { useWho } from "./who";
 import { WatchClient, type WatchState } from "./watch-client";
 
 const Live = createContext<WatchClient | undefined>(undefined);
@@ -14,12 +15,14 @@ const Live = createContext<WatchClient | undefined>(undefined);
 export function LiveProvider({ onUnauthenticated, children }: { onUnauthenticated: () => void; children: ReactNode }) {
   const transport = useTransport();
   const queries = useQueryClient();
+  const who = useWho();
   const [watch] = useState(() => {
     const watcher = createClient(WatchService, transport);
     const invalidator = new Invalidator(queries);
     return new WatchClient({
       open: (cursor, signal) => watcher.watch({ cursor }, { signal }),
       isUnauthenticated,
+      cursor: who.cursor,
       handlers: {
         onChanges: (changes) => invalidator.changes(changes),
         onReset: () => invalidator.everything(),

@@ -27,6 +27,8 @@ export interface WatchOptions {
   now?: () => Date;
   sleep?: Sleep;
   random?: () => number;
+  /** Where to begin, from an answer that is older than all that the page shows; without it everything is read again once. */
+  cursor?: string | undefined;
   /** Milliseconds without a message before the stream is given up and the reader is told. */
   silence?: number;
 }
@@ -38,12 +40,14 @@ const silence = 8_000;
 /** Keeps one stream of changes open: tries again with growing pauses and goes on behind the last cursor, so that nothing is missed. */
 export class WatchClient {
   readonly state = new Store<WatchState>({ connected: false, stale: false });
-  private cursor = "";
+  private cursor: string;
   private lastAt?: Date;
   private stopper?: AbortController;
   private staleTimer?: ReturnType<typeof setTimeout>;
 
-  constructor(private readonly o: WatchOptions) {}
+  constructor(private readonly o: WatchOptions) {
+    this.cursor = o.cursor ?? "";
+  }
 
   /** Begins; the promise ends with stop or when the session is over. */
   async start(): Promise<void> {

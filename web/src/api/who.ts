@@ -2,9 +2,11 @@ import { useQuery } from "@connectrpc/connect-query";
 import { ProjectService, type WhoAmIResponse } from "../gen/penstock/v1/project_pb";
 import type { Who } from "../logic/may";
 
-const nobody: Who & Pick<WhoAmIResponse, "projectId" | "serverVersion"> = { name: "", role: "", rights: [], projectId: "", serverVersion: "" };
+type Known = "projectId" | "serverVersion" | "cursor";
+
+const nobody: Who & Pick<WhoAmIResponse, Known> = { name: "", role: "", rights: [], projectId: "", serverVersion: "", cursor: "" };
 
 /** Who is signed in; the shell shows no page before it knows. */
-export function useWho(): Who & Pick<WhoAmIResponse, "projectId" | "serverVersion"> {
+export function useWho(): Who & Pick<WhoAmIResponse, Known> {
   return useQuery(ProjectService.method.whoAmI, {}, { staleTime: Infinity }).data ?? nobody;
 }

@@ -38,6 +38,7 @@ export function applicationsRequest(s: ApplicationsSearch): Exclude<MessageInitS
     enabled: s.enabled && s.enabled === "yes",
     favourites: s.star === "yes",
     sort: s.sort ?? "",
+    facets: true,
   };
 }
 
@@ -54,6 +55,7 @@ export function deploymentsRequest(s: DeploymentsSearch): Exclude<MessageInitSha
     labels: labelsOf(s.label),
     mine: s.mine === "yes",
     sort: s.sort ?? "",
+    facets: true,
   };
 }
 

@@ -45,12 +45,42 @@ const steps: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", Infinity],
 ];
 
+// Making a format costs more than using it a hundred times, and a list or a log has many lines.
+function kept<T>(make: (locale: string, timeZone: string | undefined) => T): (locale: string, timeZone?: string) => T {
+  const made = new Map<string, T>();
+  return (locale, timeZone) => {
+    const key = `${locale} ${timeZone ?? ""}`;
+    const format = made.get(key) ?? make(locale, timeZone);
+    made.set(key, format);
+    return format;
+  };
+}
+
+const agoFormat = kept((locale) => new Intl.RelativeTimeFormat(locale, { numeric: "auto" }));
+const exactFormat = kept(
+  (locale, timeZone) =>
+    new Intl.DateTimeFormat(locale, {
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
+      hour: "2-digit",
+      minute: "2-digit",
+      second: "2-digit",
+      hourCycle: "h23",
+      timeZoneName: "short",
+      ...(timeZone ? { timeZone } : {}),
+    }),
+);
+const clockFormat = kept(
+  (locale, timeZone) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", ...(timeZone ? { timeZone } : {}) }),
+);
+
 /** How long ago, or how soon, in the words of the locale. */
 export function relative(at: Date, now: Date, locale: string): string {
   let value = (at.getTime() - now.getTime()) / 1000;
   if (Math.abs(value) < 1) value = 0;
   for (const [unit, size] of steps) {
-    if (Math.abs(Math.round(value)) < size) return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(Math.round(value), unit);
+    if (Math.abs(Math.round(value)) < size) return agoFormat(locale).format(Math.round(value), unit);
     value /= size;
   }
   return at.toISOString();
@@ -58,29 +88,11 @@ export function relative(at: Date, now: Date, locale: string): string {
 
 /** The exact instant in a zone (the reader's when not given), with the same in UTC behind it. */
 export function exact(at: Date, locale: string, timeZone?: string): string {
-  const local = new Intl.DateTimeFormat(locale, {
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-    hourCycle: "h23",
-    timeZoneName: "short",
-    ...(timeZone ? { timeZone } : {}),
-  }).format(at);
+  const local = exactFormat(locale, timeZone).format(at);
   return `${local} · ${at.toISOString()}`;
 }
 
-const clocks = new Map<string, Intl.DateTimeFormat>();
-
 /** hh:mm:ss of an instant in a zone. */
 export function clock(at: Date, locale: string, timeZone?: string): string {
-  const key = `${locale} ${timeZone ?? ""}`;
-  // Making a format costs more than using it a hundred times, and a log has many lines.
-  const format =
-    clocks.get(key) ??
-    new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", ...(timeZone ? { timeZone } : {}) });
-  clocks.set(key, format);
-  return format.format(at);
+  return clockFormat(locale, timeZone).format(at);
 }

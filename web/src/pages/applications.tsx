@@ -1,11 +1,13 @@
+import { equals } from "@bufbuild/protobuf";
 import { useQuery } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { keepPreviousData } from "@tanstack/react-query";
-import { Link, getRouteApi, useNavigate, useRouterState } from "@tanstack/react-router";
+import { getRouteApi, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Star } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { memo, useCallback, useMemo, useState } from "react";
 import { usePreferences } from "../api/preferences";
-import { type Application, ApplicationService } from "../gen/penstock/v1/application_pb";
+import { type Application, ApplicationSchema, ApplicationService } from "../gen/penstock/v1/application_pb";
+import type { Facet } from "../gen/penstock/v1/common_pb";
 import { kindName } from "../logic/kinds";
 import { applicationsRequest, choicesOf, choicesText, filtered, listText, nextSort, reordered, steady, toggled } from "../logic/lists";
 import type { ApplicationSort, ApplicationsSearch } from "../logic/search";
@@ -16,6 +18,7 @@ import { Button } from "../ui/button";
 import { FacetFilter, TextFilter, ToggleFilter } from "../ui/filters";
 import { useTitle } from "../ui/hooks";
 import { Pager } from "../ui/pager";
+import { RowLink } from "../ui/row-link";
 import { SortHead } from "../ui/sort-head";
 import { Status } from "../ui/status";
 import { Ago } from "../ui/time";
@@ -49,7 +52,7 @@ export function ApplicationsPage() {
         <ViewsMenu path={href} />
       </div>
       <Discovered />
-      <Filters search={search} set={set} />
+      <Filters search={search} set={set} counted={list.data?.facets ?? []} />
       {list.isPending ? (
         <section className="panel">
           <Loading lines={6} />
@@ -77,15 +80,9 @@ const facets = [
   { name: "enabled", key: "enabled" },
 ] as const;
 
-function Filters({ search, set }: { search: ApplicationsSearch; set: Set }) {
+function Filters({ search, set, counted }: { search: ApplicationsSearch; set: Set; counted: readonly Facet[] }) {
   const { t, i18n } = useLingui();
   const setQuery = useCallback((q: string) => set({ q: q || undefined }), [set]);
-  // Counted apart from the rows, so that rows wait for no count.
-  const counted = useQuery(
-    ApplicationService.method.listApplications,
-    { ...applicationsRequest({ ...search, after: undefined }), page: { pageSize: 1 }, facets: true },
-    { placeholderData: keepPreviousData },
-  );
   const names = { sync_state: t`Sync`, health: t`Health`, display: t`Last deployment`, kind: t`Kind`, label: t`Labels`, provider: t`Provider`, agent_id: t`Agent`, enabled: t`Enabled` };
   const choose = (key: (typeof facets)[number]["key"], chosen: readonly string[]) => {
     if (key === "enabled") set({ enabled: chosen.length === 1 ? (chosen[0] === "yes" ? "yes" : "no") : undefined });
@@ -100,7 +97,7 @@ function Filters({ search, set }: { search: ApplicationsSearch; set: Set }) {
           <FacetFilter
             key={name}
             label={names[name]}
-            choices={facetChoices(counted.data?.facets ?? [], name, (m) => i18n._(m))}
+            choices={facetChoices(counted, name, (m) => i18n._(m))}
             chosen={chosen}
             onToggle={(v) => choose(key, toggled(chosen, v, key === "label"))}
             onClear={() => choose(key, [])}
@@ -131,10 +128,12 @@ function Rows({ search, set, applications, fresh }: RowsProps) {
   const [known, setKnown] = useState<readonly string[]>();
   if (fresh && known === undefined) setKnown(applications.map((a) => a.id));
   const rows = useMemo(() => steady(known ?? [], applications), [known, applications]);
-  const { favourites } = usePreferences();
+  const { favourites, star } = usePreferences();
+  const { mutate } = star;
+  const onStar = useCallback((app: Application, favourite: boolean) => mutate({ applicationId: app.id, favourite }), [mutate]);
   const pinned = useQuery(
     ApplicationService.method.listApplications,
-    { ...applicationsRequest({ ...search, after: undefined, star: "yes" }), page: { pageSize: 200 } },
+    { ...applicationsRequest({ ...search, after: undefined, star: "yes" }), page: { pageSize: 200 }, facets: false },
     { enabled: !search.after && favourites.length > 0, placeholderData: keepPreviousData },
   );
   const apart = !search.star && (search.after !== undefined || pinned.data !== undefined);
@@ -161,7 +160,7 @@ function Rows({ search, set, applications, fresh }: RowsProps) {
           </Button>
         </p>
       )}
-      <Table search={search} set={set} starred={starred} others={others} favourites={favourites} />
+      <Table search={search} set={set} starred={starred} others={others} favourites={favourites} onStar={onStar} />
     </>
   );
 }
@@ -172,9 +171,12 @@ interface TableProps {
   starred: readonly Application[];
   others: readonly Application[];
   favourites: readonly string[];
+  onStar: OnStar;
 }
 
-function Table({ search, set, starred, others, favourites }: TableProps) {
+type OnStar = (app: Application, favourite: boolean) => void;
+
+function Table({ search, set, starred, others, favourites, onStar }: TableProps) {
   const { t } = useLingui();
   const head = (column: Exclude<ApplicationSort, `-${string}`>, name: string, first: ApplicationSort = column) => (
     <SortHead sort={search.sort ?? "name"} column={column} onSort={() => set({ sort: nextSort(search.sort ?? "name", column, first as typeof column) })}>
@@ -200,13 +202,13 @@ function Table({ search, set, starred, others, favourites }: TableProps) {
         {starred.length > 0 && (
           <tbody aria-label={t`Favourites`} className="border-line border-b-2">
             {starred.map((a) => (
-              <Row key={a.id} app={a} from={from} starred />
+              <Row key={a.id} app={a} from={from} starred onStar={onStar} />
             ))}
           </tbody>
         )}
         <tbody>
           {others.map((a) => (
-            <Row key={a.id} app={a} from={from} starred={favourites.includes(a.id)} />
+            <Row key={a.id} app={a} from={from} starred={favourites.includes(a.id)} onStar={onStar} />
           ))}
         </tbody>
       </table>
@@ -214,17 +216,27 @@ function Table({ search, set, starred, others, favourites }: TableProps) {
   );
 }
 
-function Row({ app, from, starred }: { app: Application; from: string; starred: boolean }) {
+interface RowProps {
+  app: Application;
+  from: string;
+  starred: boolean;
+  onStar: OnStar;
+}
+
+/** A row is drawn again when its application changed, not with every answer. */
+const Row = memo(ApplicationRow, (a, b) => a.from === b.from && a.starred === b.starred && a.onStar === b.onStar && equals(ApplicationSchema, a.app, b.app));
+
+function ApplicationRow({ app, from, starred, onStar }: RowProps) {
   const { t } = useLingui();
   return (
     <tr className="hover:bg-sunken focus-within:bg-sunken">
       <td className="td max-w-96 min-w-56">
         <div className="flex items-start gap-1.5">
-          <StarButton app={app} on={starred} />
+          <StarButton app={app} on={starred} onStar={onStar} />
           <div className="min-w-0">
-            <Link to="/applications/$id" params={{ id: app.id }} search={{ from }} data-row="" className="link font-semibold break-all">
+            <RowLink leadsTo={{ to: "/applications/$id", params: { id: app.id }, search: { from } }} data-row="" className="link font-semibold break-all">
               {app.name}
-            </Link>
+            </RowLink>
             {app.disabled && (
               <span className="bg-idle-soft text-idle ml-2 rounded-sm px-1.5 py-0.5 text-xs">
                 <Trans>disabled</Trans>
@@ -260,9 +272,9 @@ function Row({ app, from, starred }: { app: Application; from: string; starred: 
       <td className="td">
         {app.lastDeploymentId ? (
           <>
-            <Link to="/deployments/$id" params={{ id: app.lastDeploymentId }} aria-label={t`Last deployment of ${app.name}`} className="inline-block hover:underline">
+            <RowLink leadsTo={{ to: "/deployments/$id", params: { id: app.lastDeploymentId } }} aria-label={t`Last deployment of ${app.name}`} className="inline-block hover:underline">
               <Status look={look(deploymentLooks, app.lastDeploymentDisplay)} />
-            </Link>
+            </RowLink>
             <div className="text-muted text-xs">
               <Ago at={app.lastDeploymentAt ?? app.lastGood?.at} />
             </div>
@@ -277,13 +289,12 @@ function Row({ app, from, starred }: { app: Application; from: string; starred: 
 }
 
 /** Makes an application the reader's favourite, which stands first in every list. */
-function StarButton({ app, on }: { app: Application; on: boolean }) {
+function StarButton({ app, on, onStar }: { app: Application; on: boolean; onStar: OnStar }) {
   const { t } = useLingui();
-  const { star } = usePreferences();
   const { name } = app;
   const label = on ? t`Remove ${name} from the favourites` : t`Make ${name} a favourite`;
   return (
-    <button type="button" className="tool -mt-0.5" aria-pressed={on} aria-label={label} title={label} onClick={() => star.mutate({ applicationId: app.id, favourite: !on })}>
+    <button type="button" className="tool -mt-0.5" aria-pressed={on} aria-label={label} title={label} onClick={() => onStar(app, !on)}>
       <Star aria-hidden size={14} className={on ? "fill-current" : ""} />
     </button>
   );

@@ -1,10 +1,12 @@
+import { equals } from "@bufbuild/protobuf";
 import { Trans, useLingui } from "@lingui/react/macro";
-import { Link } from "@tanstack/react-router";
-import type { Deployment } from "../gen/penstock/v1/deployment_pb";
+import { memo } from "react";
+import { type Deployment, DeploymentSchema } from "../gen/penstock/v1/deployment_pb";
 import { shortId } from "../logic/kinds";
 import { deploymentLooks, look, terminal } from "../logic/status";
 import { between, toDate } from "../logic/time";
 import { CommitRef, Why } from "../ui/bits";
+import { RowLink } from "../ui/row-link";
 import { Status } from "../ui/status";
 import { Ago, Span, useNow } from "../ui/time";
 import { StrategyName, VersionChange } from "./deployment-words";
@@ -50,20 +52,27 @@ export function DeploymentTable({ deployments, ofOne }: { deployments: readonly 
   );
 }
 
-function Row({ d, ofOne }: { d: Deployment; ofOne?: boolean }) {
+interface RowProps {
+  d: Deployment;
+  ofOne?: boolean | undefined;
+}
+
+/** A row is drawn again when its deployment changed, not with every answer. */
+const Row = memo(DeploymentRow, (a, b) => a.ofOne === b.ofOne && equals(DeploymentSchema, a.d, b.d));
+
+function DeploymentRow({ d, ofOne }: RowProps) {
   const { t } = useLingui();
   return (
     <tr className="hover:bg-sunken last:[&>td]:border-b-0">
       <td className="td">
-        <Link
-          to="/deployments/$id"
-          params={{ id: d.id }}
+        <RowLink
+          leadsTo={{ to: "/deployments/$id", params: { id: d.id } }}
           data-row=""
           aria-label={t`Deployment ${shortId(d.id)} of ${d.applicationName}`}
           className="inline-block hover:underline"
         >
           <Status look={look(deploymentLooks, d.display)} />
-        </Link>
+        </RowLink>
         {(d.failed?.code || d.status === "CANCELLED") && (
           <div className="text-muted max-w-72 truncate text-xs">
             <Why reason={d.failed?.code ? d.failed : d.reason} />
@@ -72,9 +81,9 @@ function Row({ d, ofOne }: { d: Deployment; ofOne?: boolean }) {
       </td>
       {!ofOne && (
         <td className="td">
-          <Link to="/applications/$id" params={{ id: d.applicationId }} className="link font-medium">
+          <RowLink leadsTo={{ to: "/applications/$id", params: { id: d.applicationId } }} className="link font-medium">
             {d.applicationName}
-          </Link>
+          </RowLink>
         </td>
       )}
       <td className="td">

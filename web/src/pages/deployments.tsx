@@ -4,6 +4,7 @@ import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi, useNavigate, useRouterState } from "@tanstack/react-router";
 import { useCallback } from "react";
 import { DeploymentService } from "../gen/penstock/v1/deployment_pb";
+import type { Facet } from "../gen/penstock/v1/common_pb";
 import { choicesOf, choicesText, deploymentsRequest, filtered, toggled } from "../logic/lists";
 import type { DeploymentsSearch } from "../logic/search";
 import { Empty, Failure, Loading } from "../ui/bits";
@@ -39,7 +40,7 @@ export function DeploymentsPage() {
         </h1>
         <ViewsMenu path={href} />
       </div>
-      <Filters search={search} set={set} />
+      <Filters search={search} set={set} counted={list.data?.facets ?? []} />
       {list.isPending ? (
         <section className="panel">
           <Loading lines={6} />
@@ -76,14 +77,9 @@ const facets = [
   { name: "agent_id", key: "agent" },
 ] as const;
 
-function Filters({ search, set }: { search: DeploymentsSearch; set: Set }) {
+function Filters({ search, set, counted }: { search: DeploymentsSearch; set: Set; counted: readonly Facet[] }) {
   const { t, i18n } = useLingui();
   const setQuery = useCallback((q: string) => set({ q: q || undefined }), [set]);
-  const counted = useQuery(
-    DeploymentService.method.listDeployments,
-    { ...deploymentsRequest({ ...search, after: undefined }), page: { pageSize: 1 }, facets: true },
-    { placeholderData: keepPreviousData },
-  );
   const names = { status: t`Status`, kind: t`Kind`, trigger: t`Trigger`, provider: t`Provider`, agent_id: t`Agent` };
   return (
     <search className="flex flex-wrap items-center gap-2">
@@ -95,7 +91,7 @@ function Filters({ search, set }: { search: DeploymentsSearch; set: Set }) {
           <FacetFilter
             key={name}
             label={names[name]}
-            choices={facetChoices(counted.data?.facets ?? [], name, (m) => i18n._(m))}
+            choices={facetChoices(counted, name, (m) => i18n._(m))}
             chosen={chosen}
             onToggle={(v) => set({ [key]: choicesText(toggled(chosen, v)) })}
             onClear={() => set({ [key]: undefined })}

@@ -243,6 +243,9 @@ type WhoAmIResponse struct {
 	// verb:resource pairs, for example deployment:approve.
 	Rights        []string `protobuf:"bytes,4,rep,name=rights,proto3" json:"rights,omitempty"`
 	ServerVersion string   `protobuf:"bytes,5,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
+	// Where the change stream was before this answer: whoever watches from here
+	// hears of everything that was asked for later and changed since.
+	Cursor        string `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -308,6 +311,13 @@ func (x *WhoAmIResponse) GetRights() []string {
 func (x *WhoAmIResponse) GetServerVersion() string {
 	if x != nil {
 		return x.ServerVersion
+	}
+	return ""
+}
+
+func (x *WhoAmIResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
 	}
 	return ""
 }
@@ -2798,14 +2808,15 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x0f\n" +
 	"\rLogoutRequest\"\x10\n" +
 	"\x0eLogoutResponse\"\x0f\n" +
-	"\rWhoAmIRequest\"\x96\x01\n" +
+	"\rWhoAmIRequest\"\xae\x01\n" +
 	"\x0eWhoAmIResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x1d\n" +
 	"\n" +
 	"project_id\x18\x03 \x01(\tR\tprojectId\x12\x16\n" +
 	"\x06rights\x18\x04 \x03(\tR\x06rights\x12%\n" +
-	"\x0eserver_version\x18\x05 \x01(\tR\rserverVersion\"\x80\x01\n" +
+	"\x0eserver_version\x18\x05 \x01(\tR\rserverVersion\x12\x16\n" +
+	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\x80\x01\n" +
 	"\aProject\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
