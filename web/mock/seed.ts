@@ -348,3 +348,32 @@ export function seed(now: Date): Seed {
     changes: new Map(deployments.map((d) => [d.id, diff(d.applicationName, d.plan?.from[0]?.version ?? "", d.plan?.versions[0]?.version ?? "")])),
   };
 }
+
+/** What was live before a deployment and what it declares, as an agent renders them. */
+export function sidesOf(d: Deployment | undefined) {
+  if (!d?.plan) return {};
+  const task = (version: string) =>
+    [
+      "service:",
+      "  tags:",
+      "    team: shop",
+      "taskDefinition:",
+      "  containerDefinitions:",
+      "    - name: web",
+      "      environment:",
+      "        - name: DATABASE",
+      "          value: ••••",
+      ...Array.from({ length: 12 }, (_, i) => `        - name: FLAG_${i}\n          value: ••••`),
+      `      image: ${d.applicationName}:${version}`,
+      "      portMappings:",
+      "        - containerPort: 8080",
+      "  cpu: 256",
+      `  memory: ${version.endsWith("0") ? 512 : 256}`,
+      "",
+    ].join("\n");
+  const filled = ["filledIn:", "  service:", "    runningCount: 3", "    status: ACTIVE", ""].join("\n");
+  return {
+    before: { text: filled + task(d.plan.from[0]?.version ?? ""), noise: [0, 1, 2, 3] },
+    after: { text: task(d.plan.versions[0]?.version ?? ""), noise: [] },
+  };
+}
