@@ -204,7 +204,7 @@ export function liveOf(now: Date, name: string, canaryPercent: number, from: str
     health: "HEALTHY",
     digest: "sha256:1b77e0c2d313",
     resources: [
-      { id: service, kind: "Service", name, health: "HEALTHY", status: "ACTIVE", version: from, fields: { cluster: "shop", controller: "EXTERNAL" }, created: at(now, -86400 * 90) },
+      { id: service, kind: "Service", name, health: "HEALTHY", status: "ACTIVE", version: from, fields: { cluster: "shop", controller: "EXTERNAL" }, events: [{ at: at(now, -30), text: `(service ${name}) has reached a steady state.` }], url: `https://ap-northeast-1.console.aws.amazon.com/ecs/v2/clusters/shop/services/${name}/health?region=ap-northeast-1`, created: at(now, -86400 * 90) },
       ...set("primary", from, 4),
       ...(canary ? set("canary", to, 2) : []),
     ],

@@ -12,7 +12,7 @@ import {
 } from "@tanstack/react-router";
 import { isUnauthenticated } from "./api/errors";
 import { ProjectService } from "./gen/penstock/v1/project_pb";
-import { applicationSearch, applicationsSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
+import { applicationSearch, applicationsSearch, compareSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
 import { Missing, RouteFailure } from "./pages/route-failure";
 import { Shell } from "./pages/shell";
 import { Loading } from "./ui/bits";
@@ -81,6 +81,13 @@ const deployment = createRoute({
   component: lazyRouteComponent(() => import("./pages/deployment"), "DeploymentPage"),
 });
 
+const compare = createRoute({
+  getParentRoute: () => app,
+  path: "/compare",
+  validateSearch: compareSearch,
+  component: lazyRouteComponent(() => import("./pages/compare"), "ComparePage"),
+});
+
 const agents = createRoute({
   getParentRoute: () => app,
   path: "/agents",
@@ -93,7 +100,7 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("./pages/keys"), "KeysPage"),
 });
 
-const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, agents, keys])]);
+const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, compare, agents, keys])]);
 
 /** All pages and their addresses. */
 export function makeRouter(context: Context, history?: RouterHistory) {
