@@ -13,6 +13,7 @@ import { Status, StatusPill } from "../ui/status";
 import { Ago } from "../ui/time";
 import { ApplicationActions } from "./application-actions";
 import { AppHealth } from "./applications";
+import { ApplicationCopyMenu } from "./deployment-copy";
 import { DeploymentTable } from "./deployment-table";
 import { DriftBanner } from "./drift";
 import { ResourcePanel } from "./resource-panel";
@@ -58,8 +59,9 @@ function Content({ app }: { app: Application }) {
         <StatusPill look={look(syncLooks, app.syncState)} />
         <AppHealth app={app} />
         <span className="text-muted">{kindName(app.kind)}</span>
-        <div className="ml-auto">
+        <div className="ml-auto flex flex-wrap items-center gap-2">
           <ApplicationActions app={app} who={who} />
+          <ApplicationCopyMenu app={app} />
         </div>
         {app.description && <p className="text-muted basis-full whitespace-pre-wrap">{app.description}</p>}
       </header>
