@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { DeploymentSchema } from "../gen/penstock/v1/deployment_pb";
-import { deploymentTook, inOrder, pairStages, picked, previousOf, stageTook } from "./compare";
+import { deploymentTook, inOrder, pairStages, picked, previousOf, stageTook, stageWords } from "./compare";
 import { compareSearch } from "./search";
 
 const deployment = (id: string, at: number, ...names: string[]) =>
@@ -43,6 +43,15 @@ describe("two deployments", () => {
     const c = deployment("c", 20_000);
     expect(previousOf(c, [a, c, b])?.id).toBe("b");
     expect(previousOf(a, [a, b, c])).toBeUndefined();
+  });
+  it("say what became of a stage that was never begun", () => {
+    const failed = deployment("f", 1000, "ECS_CANARY_ROLLOUT", "WAIT");
+    const [first, second] = failed.stages;
+    if (!first || !second) throw new Error("two stages");
+    failed.status = "FAILURE";
+    first.status = "FAILURE";
+    second.status = "NOT_STARTED_YET";
+    expect([...stageWords(failed, new Date(9000)).values()]).toEqual(["FAILURE", "NOT_REACHED"]);
   });
   it("are in the URL", () => {
     expect(compareSearch({ a: "d1", b: "d2", x: 1 })).toEqual({ a: "d1", b: "d2" });

@@ -2,6 +2,7 @@ import { diffArrays } from "diff";
 import type { Deployment, Stage } from "../gen/penstock/v1/deployment_pb";
 import { stageKeys } from "./expected";
 import { terminal } from "./status";
+import { timeline } from "./timeline";
 import { between, toDate } from "./time";
 
 /** One stage of two deployments, side by side; one that only one of them has stands alone. */
@@ -51,4 +52,10 @@ export function picked(ids: readonly string[], id: string): string[] {
 export function previousOf(d: Deployment, history: readonly Deployment[]): Deployment | undefined {
   const at = (x: Deployment) => toDate(x.triggeredAt)?.getTime() ?? 0;
   return history.filter((x) => x.id !== d.id && at(x) < at(d)).toSorted((a, b) => at(b) - at(a))[0];
+}
+
+/** What became of each stage, by its id, in the words of the page of a deployment. */
+export function stageWords(of: Deployment, now: Date): ReadonlyMap<string, string> {
+  const { forward, back } = timeline(of, now);
+  return new Map([...forward, ...back].map((v) => [v.stage.id, v.word]));
 }

@@ -5,7 +5,7 @@ import { ArrowLeftRight, Equal, EqualNot } from "lucide-react";
 import type { ReactNode } from "react";
 import { type Deployment, DeploymentService } from "../gen/penstock/v1/deployment_pb";
 import { compareUrl } from "../logic/commits";
-import { type StagePair, deploymentTook, pairStages, stageTook } from "../logic/compare";
+import { type StagePair, deploymentTook, pairStages, stageTook, stageWords } from "../logic/compare";
 import { shortId } from "../logic/kinds";
 import { deploymentLooks, look, stageLooks } from "../logic/status";
 import { formatDuration } from "../logic/time";
@@ -13,7 +13,7 @@ import { CommitRef, Empty, Failure, Loading, Section, Versions, Why } from "../u
 import { useTitle } from "../ui/hooks";
 import { Status } from "../ui/status";
 import { TextDiff } from "../ui/text-diff";
-import { Ago, Span } from "../ui/time";
+import { Ago, Span, useNow } from "../ui/time";
 import { StrategyName, TriggerName } from "./deployment-words";
 
 const route = getRouteApi("/app/compare");
@@ -102,10 +102,10 @@ function Facts({ a, b, commits }: Both & { commits: string | undefined }) {
   return (
     <Section title={<Trans>What, who, and what came of it</Trans>}>
       <div className="overflow-x-auto">
-        <table className="w-full min-w-160 table-fixed border-collapse">
+        <table className="w-full min-w-120 table-fixed border-collapse">
           <thead>
             <tr>
-              <th scope="col" className="th w-36">
+              <th scope="col" className="th w-24 sm:w-36">
                 <Trans>Fact</Trans>
               </th>
               <Head d={a} />
@@ -211,7 +211,7 @@ function Outcome({ d }: { d: Deployment }) {
   return (
     <>
       <Status look={look(deploymentLooks, d.display)} />
-      {(d.failed?.code || d.reason?.code) && (
+      {(d.failed?.code || d.status === "CANCELLED") && (
         <div className="text-muted text-xs">
           <Why reason={d.failed?.code ? d.failed : d.reason} />
         </div>
@@ -224,6 +224,8 @@ function Outcome({ d }: { d: Deployment }) {
 function Stages({ a, b }: Both) {
   const { i18n } = useLingui();
   const pairs = pairStages(a, b);
+  const now = useNow(false);
+  const [left, right] = [stageWords(a, now), stageWords(b, now)];
   const longest = Math.max(1, ...pairs.flatMap((p) => [stageTook(p.older) ?? 0, stageTook(p.newer) ?? 0]));
   const change = (p: StagePair) => {
     const [x, y] = [stageTook(p.older), stageTook(p.newer)];
@@ -239,10 +241,10 @@ function Stages({ a, b }: Both) {
         </Empty>
       ) : (
         <div className="overflow-x-auto">
-          <table className="w-full min-w-160 table-fixed border-collapse">
+          <table className="w-full min-w-120 table-fixed border-collapse">
             <thead>
               <tr>
-                <th scope="col" className="th w-56">
+                <th scope="col" className="th w-36 sm:w-60">
                   <Trans>Stage</Trans>
                 </th>
                 <Head d={a} />
@@ -255,12 +257,12 @@ function Stages({ a, b }: Both) {
             <tbody>
               {pairs.map((p) => (
                 <tr key={`${p.older?.id ?? ""}/${p.newer?.id ?? ""}`} className="last:[&>*]:border-b-0">
-                  <th scope="row" className="td text-left font-medium break-all">
+                  <th scope="row" className="td text-left font-medium break-words">
                     {p.name}
                     <Display pair={p} />
                   </th>
-                  <StageCell stage={p.older} longest={longest} side="old" />
-                  <StageCell stage={p.newer} longest={longest} side="new" />
+                  <StageCell stage={p.older} word={left.get(p.older?.id ?? "")} longest={longest} side="old" />
+                  <StageCell stage={p.newer} word={right.get(p.newer?.id ?? "")} longest={longest} side="new" />
                   <td className="td text-right tabular-nums">{change(p)}</td>
                 </tr>
               ))}
@@ -283,7 +285,15 @@ function Display({ pair: { older, newer } }: { pair: StagePair }) {
   );
 }
 
-function StageCell({ stage, longest, side }: { stage: StagePair["older"]; longest: number; side: "old" | "new" }) {
+interface CellProps {
+  stage: StagePair["older"];
+  /** What became of it, as the page of the deployment says it. */
+  word: string | undefined;
+  longest: number;
+  side: "old" | "new";
+}
+
+function StageCell({ stage, word = "", longest, side }: CellProps) {
   if (!stage) {
     return (
       <td className="td text-muted">
@@ -295,7 +305,7 @@ function StageCell({ stage, longest, side }: { stage: StagePair["older"]; longes
   return (
     <td className="td">
       <div className="flex flex-wrap items-center justify-between gap-x-3">
-        <Status look={look(stageLooks, stage.status)} />
+        <Status look={look(stageLooks, word)} />
         <span className="tabular-nums">{ms === undefined ? "–" : <Span ms={ms} />}</span>
       </div>
       <svg aria-hidden viewBox="0 0 100 4" preserveAspectRatio="none" className={`mt-1 h-1 w-full ${side === "new" ? "text-new" : "text-old"}`}>

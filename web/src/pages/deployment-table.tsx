@@ -36,7 +36,7 @@ function CompareBar({ chosen, onClear }: { chosen: readonly Deployment[]; onClea
     void navigate({ to: "/compare", search: { a: older.id, b: newer.id } });
   };
   return (
-    <div role="status" className="bg-accent-soft border-line sticky left-0 flex flex-wrap items-center gap-2 border-b px-3 py-1.5">
+    <div role="status" className="bg-accent-soft border-line sticky left-0 flex rounded-t-lg flex-wrap items-center gap-2 border-b px-3 py-1.5">
       <span>
         {chosen.length < 2 ? <Trans>Choose one more to compare</Trans> : <Trans>Two are chosen</Trans>}
       </span>

@@ -136,9 +136,9 @@ function Content({ r, near, app, onShow }: { r: Resource; near: Around; app: App
         <Group title={<Trans>Its parts</Trans>}>
           <ul className="space-y-1">
             {near.parts.map((p) => (
-              <li key={p.id} className="flex flex-wrap items-center justify-between gap-x-3">
-                <ResourceLink r={p} onShow={onShow} />
+              <li key={p.id} className="grid grid-cols-[8rem_minmax(0,1fr)] gap-x-3">
                 <Status look={look(healthLooks, p.health)} />
+                <ResourceLink r={p} onShow={onShow} />
               </li>
             ))}
           </ul>
