@@ -45,10 +45,10 @@ test("what the platform filled in is hidden until it is asked for", async ({ pag
   await expect(texts).toContainText("runningCount");
 });
 
-test("a pair of 5 MB is compared beside the page, within a second of work for its first lines", async ({ page }) => {
+test("a pair of 5 MB is compared beside the page, which stays usable", async ({ page }) => {
   const d = await demo().api.deployment((x) => x.display === "ROLLED_BACK");
   const text = (change: string) => Array.from({ length: 140_000 }, (_, i) => `  key-${i}: ${i % 20_000 === 7 ? change : "value"} of some length`).join("\n");
-  await page.route("**/DeploymentService/GetChanges*", (route) =>
+  await page.route(/DeploymentService\/GetChanges/, (route) =>
     route.fulfill({ contentType: "application/json", body: JSON.stringify({ text: "~ key-7: old → new", before: { text: text("old") }, after: { text: text("new") } }) }),
   );
   await signIn(page, demo(), `/deployments/${d.id}?tab=changes`);
