@@ -20,7 +20,7 @@ func newDeploymentCommand(s streams) *cobra.Command {
 	for _, d := range decisions() {
 		cmd.AddCommand(newDecisionCommand(s, d))
 	}
-	cmd.AddCommand(newLogsCommand(s), newEventsCommand(s), newWaitCommand(s), newFollowCommand(s), newChangesCommand(s))
+	cmd.AddCommand(newLogsCommand(s), newEventsCommand(s), newWaitCommand(s), newFollowCommand(s), newChangesCommand(s), newCompareCommand(s))
 	return cmd
 }
 

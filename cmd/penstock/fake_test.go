@@ -331,10 +331,16 @@ func (f *fakeServer) ListEvents(_ context.Context, req *connect.Request[penstock
 }
 
 func (f *fakeServer) GetChanges(_ context.Context, req *connect.Request[penstockv1.GetChangesRequest]) (*connect.Response[penstockv1.GetChangesResponse], error) {
+	if req.Msg.DeploymentId == "d-back" {
+		return answer(&penstockv1.GetChangesResponse{After: &penstockv1.Document{Text: "cpu: 256\nimage: web:v3\n"}}, nil)
+	}
 	if req.Msg.DeploymentId != "d-ok" {
 		return answer(&penstockv1.GetChangesResponse{}, nil)
 	}
-	return answer(&penstockv1.GetChangesResponse{Text: "~ image: web:v1 → web:v2\n+ env.MODE: added [hidden]\n", Json: `{"items":[{"path":"image"}]}`}, nil)
+	return answer(&penstockv1.GetChangesResponse{
+		Text: "~ image: web:v1 → web:v2\n+ env.MODE: added [hidden]\n", Json: `{"items":[{"path":"image"}]}`,
+		Before: &penstockv1.Document{Text: "cpu: 256\nimage: web:v1\n"}, After: &penstockv1.Document{Text: "cpu: 256\nimage: web:v2\n"},
+	}, nil)
 }
 
 func (f *fakeServer) ReadStageLog(_ context.Context, req *connect.Request[penstockv1.ReadStageLogRequest], s *connect.ServerStream[penstockv1.ReadStageLogResponse]) error {

@@ -187,6 +187,22 @@ func (f *fakeServer) RegisterAgent(_ context.Context, req *connect.Request[penst
 	return answer(&penstockv1.RegisterAgentResponse{Agent: &penstockv1.Agent{Id: "agent-9", Name: req.Msg.Name}, Key: "psa_secret"}, nil)
 }
 
+func (f *fakeServer) ListAPIKeys(context.Context, *connect.Request[penstockv1.ListAPIKeysRequest]) (*connect.Response[penstockv1.ListAPIKeysResponse], error) {
+	return answer(&penstockv1.ListAPIKeysResponse{Keys: []*penstockv1.APIKey{
+		{Id: "k-3", Name: "bot", Role: "operator", CreatedAt: before(time.Hour), ExpiresAt: timestamppb.New(testNow.Add(24 * time.Hour)), LastUsedAt: before(time.Minute)},
+		{Id: "k-2", Name: "twin", Role: "viewer", CreatedAt: before(48 * time.Hour), ExpiresAt: before(time.Hour), Expired: true},
+		{Id: "k-1", Name: "twin", Role: "viewer", CreatedAt: before(72 * time.Hour), ExpiresAt: timestamppb.New(testNow.Add(48 * time.Hour))},
+	}}, nil)
+}
+
+func (f *fakeServer) CreateAPIKey(_ context.Context, req *connect.Request[penstockv1.CreateAPIKeyRequest]) (*connect.Response[penstockv1.CreateAPIKeyResponse], error) {
+	return answer(&penstockv1.CreateAPIKeyResponse{Key: "psk_" + req.Msg.Name + "_" + req.Msg.Role, ExpiresAt: timestamppb.New(testNow.AddDate(0, 0, int(req.Msg.Days)))}, nil)
+}
+
+func (f *fakeServer) RevokeAPIKey(context.Context, *connect.Request[penstockv1.RevokeAPIKeyRequest]) (*connect.Response[penstockv1.RevokeAPIKeyResponse], error) {
+	return answer(&penstockv1.RevokeAPIKeyResponse{}, nil)
+}
+
 func (f *fakeServer) AddAgentKey(_ context.Context, req *connect.Request[penstockv1.AddAgentKeyRequest]) (*connect.Response[penstockv1.AddAgentKeyResponse], error) {
 	return answer(&penstockv1.AddAgentKeyResponse{Agent: &penstockv1.Agent{Id: req.Msg.AgentId, Name: "edge"}, Key: "psa_second"}, nil)
 }

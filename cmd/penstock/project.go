@@ -32,8 +32,6 @@ func newProjectGetCommand(s streams) *cobra.Command {
 	})
 }
 
-func yesNo(b bool) string { return map[bool]string{true: "yes", false: "no"}[b] }
-
 func newWebhookSecretCommand(s streams) *cobra.Command {
 	v, clearIt, stdin := &verb{s: s}, false, false
 	cmd := v.leaf("webhook-secret", "Make a new secret of push webhooks and show it once", exactly(0), func(ctx context.Context, c *client.Client, _ []string) error {

@@ -151,7 +151,7 @@ func newRootCommand(s streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(
 		newLoginCommand(s), newLogoutCommand(s), newWhoAmICommand(s),
-		newAppCommand(s), newDeploymentCommand(s), withAgentVerbs(s, newAgentCommand(s)), newProjectCommand(s),
+		newAppCommand(s), newDeploymentCommand(s), withAgentVerbs(s, newAgentCommand(s)), newProjectCommand(s), newKeyCommand(s),
 		newLintCommand(s, linters()), newImportCommand(s, linters()), newSchemaCommand(s), newVersionCommand(s),
 		withServerVerbs(s, newServerCommand(s)), newDemoCommand(s), newLocalCloudCommand(s), newTaskCommand(),
 	)

@@ -56,7 +56,7 @@ func TestACommitBecomesADeployment(t *testing.T) {
 		if string(b.rec.blobs[d.Plan.PinnedBlob]) == "" || strings.Contains(string(b.rec.blobs[d.Plan.PinnedBlob]), "version") {
 			t.Error("the pinned state is missing or can be read")
 		}
-		if text := string(b.rec.blobs[d.Plan.ChangesBlob]); !strings.Contains(text, "v2") {
+		if text := string(b.rec.blobs[d.Plan.ChangesBlob]); !strings.Contains(text, "v2") || !strings.Contains(text, `"after":{"text":"`) {
 			t.Errorf("changes: %s", text)
 		}
 		log := b.rec.logs["stage-0/1/1"]

@@ -117,6 +117,11 @@ func (a *Agent) makePlan(ctx context.Context, d deploy.Deployment, app deploy.Ap
 		}
 		p.PinnedBlob = w.pin.blob
 	}
+	if !w.pin.Live.Exists {
+		if changes, err = w.p.Compare(platform.State{Live: &w.pin.Live}, platform.State{Desired: &w.pin.Desired}); err != nil {
+			return p, nil, platform.Final(fmt.Errorf("compare nothing with the desired state: %w", err))
+		}
+	}
 	if !changes.Empty() {
 		if p.ChangesBlob, err = a.putChanges(ctx, changes); err != nil {
 			return p, nil, err
@@ -368,10 +373,14 @@ type changesBlob struct {
 	Summary string         `json:"summary"`
 	Text    string         `json:"text"`
 	Changes change.Changes `json:"changes"`
+	// Before and After are both sides whole, as change.Document.
+	Before *change.Document `json:"before,omitempty"`
+	After  *change.Document `json:"after,omitempty"`
 }
 
 func (a *Agent) putChanges(ctx context.Context, c change.Changes) (string, error) {
-	data, err := json.Marshal(changesBlob{Summary: c.Summary(), Text: c.Text(), Changes: c})
+	before, after := c.Documents()
+	data, err := json.Marshal(changesBlob{Summary: c.Summary(), Text: c.Text(), Changes: c, Before: &before, After: &after})
 	if err != nil {
 		return "", platform.Final(fmt.Errorf("encode changes: %w", err))
 	}

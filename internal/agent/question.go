@@ -138,7 +138,27 @@ func (a *Agent) consider(ctx context.Context, q client.Question) (ans deploy.Ans
 	if ans.Changes, err = json.Marshal(changes); err != nil {
 		return ans, platform.Final(fmt.Errorf("encode changes: %w", err))
 	}
-	return ans, nil
+	return ans, documents(&ans, changes)
+}
+
+// documents puts both sides of the difference into the answer when they fit; without them it is still an answer.
+func documents(ans *deploy.Answer, c change.Changes) error {
+	if c.Empty() {
+		return nil
+	}
+	from, to := c.Documents()
+	before, err := json.Marshal(from)
+	if err != nil {
+		return platform.Final(fmt.Errorf("encode what is live: %w", err))
+	}
+	after, err := json.Marshal(to)
+	if err != nil {
+		return platform.Final(fmt.Errorf("encode what is declared: %w", err))
+	}
+	if len(before)+len(after)+len(ans.Text)+len(ans.Changes) < maxAnswer*3/4 {
+		ans.Before, ans.After = before, after
+	}
+	return nil
 }
 
 // putAnswer stores an answer and returns its digest.

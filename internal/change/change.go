@@ -55,6 +55,7 @@ type Changes struct {
 	Items []Change `json:"items,omitempty"`
 	// Dropped is how many more there were than are kept.
 	Dropped int `json:"dropped,omitempty"`
+	sides   *sides
 }
 
 // Options say how two values are compared. Patterns are paths by segments joined with dots, where * stands for one segment
@@ -64,6 +65,8 @@ type Options struct {
 	Keys map[string]string
 	// Ignore lists patterns of paths that are not compared.
 	Ignore []string
+	// Noise lists patterns of paths that are not compared either but stand in the documents, marked: see Document.
+	Noise []string
 	// Sensitive lists patterns of paths whose values are masked.
 	Sensitive []string
 	// Limit is how many changes are kept at most; 0 means DefaultLimit.
@@ -75,17 +78,20 @@ func Diff(from, to any, opt Options) Changes {
 	if opt.Limit <= 0 {
 		opt.Limit = DefaultLimit
 	}
-	d := differ{opt: opt, ignore: compile(opt.Ignore), sensitive: compile(opt.Sensitive)}
+	d := &differ{opt: opt, ignore: compile(opt.Ignore), noise: compile(opt.Noise), sensitive: compile(opt.Sensitive)}
 	for p, k := range opt.Keys {
 		d.keys = append(d.keys, keyed{strings.Split(p, "."), k})
 	}
 	slices.SortFunc(d.keys, func(a, b keyed) int { return slices.Compare(a.pattern, b.pattern) })
-	d.compare("", nil, plain(from), plain(to), present(from), present(to))
+	a, b := plain(from), plain(to)
+	d.compare("", nil, a, b, present(from), present(to))
 	sort.SliceStable(d.out.Items, func(i, j int) bool { return d.out.Items[i].Path < d.out.Items[j].Path })
 	if over := len(d.out.Items) - opt.Limit; over > 0 {
 		d.out.Items, d.out.Dropped = d.out.Items[:opt.Limit:opt.Limit], over
 	}
-	return d.out
+	out := d.out
+	out.sides = &sides{a, b, d}
+	return out
 }
 
 func present(v any) bool { return v != nil }
@@ -99,6 +105,7 @@ type differ struct {
 	opt       Options
 	keys      []keyed
 	ignore    [][]string
+	noise     [][]string
 	sensitive [][]string
 	out       Changes
 }
@@ -113,7 +120,7 @@ func compile(patterns []string) [][]string {
 
 // compare descends into what both sides have and notes the rest. The path is for people, segs for patterns.
 func (d *differ) compare(path string, segs []string, from, to any, hasFrom, hasTo bool) {
-	if len(segs) > 0 && anyMatch(d.ignore, segs) {
+	if len(segs) > 0 && (anyMatch(d.ignore, segs) || anyMatch(d.noise, segs)) {
 		return
 	}
 	fm, fok := from.(map[string]any)
@@ -159,13 +166,7 @@ func (d *differ) objects(path string, segs []string, from, to map[string]any) {
 
 // lists compares keyed lists by key and others by index.
 func (d *differ) lists(path string, segs []string, from, to []any) {
-	field := ""
-	for _, k := range d.keys {
-		if match(k.pattern, segs) {
-			field = k.field
-			break
-		}
-	}
+	field := d.keyOf(segs)
 	f, fNames := elements(from, field)
 	t, tNames := elements(to, field)
 	for _, n := range fNames {
@@ -177,6 +178,16 @@ func (d *differ) lists(path string, segs []string, from, to []any) {
 			d.compare(path+"["+n+"]", with(segs, n), nil, t[n], false, true)
 		}
 	}
+}
+
+// keyOf is the field that tells the elements of a list apart, "" when they are told apart by their place.
+func (d *differ) keyOf(segs []string) string {
+	for _, k := range d.keys {
+		if match(k.pattern, segs) {
+			return k.field
+		}
+	}
+	return ""
 }
 
 // elements names the elements of a list. One that lacks the key is named by its index, a repeated one gets a number.

@@ -167,3 +167,59 @@ func TestKeyedListOrderDoesNotMatter(t *testing.T) {
 		}
 	})
 }
+
+func TestDocuments(t *testing.T) {
+	opt := Options{Keys: map[string]string{"**.environment": "name"}, Sensitive: []string{"**.environment.*.value"}, Noise: []string{"status.**", "**.revision"}}
+	from := m{"image": "shop:1", "revision": 7, "task": m{"environment": l{m{"value": "s3cret", "name": "B"}, m{"name": "A", "value": "t"}}, "script": "a\nb\n"}, "status": m{"running": 2}}
+	to := m{"image": "shop:2", "task": m{"environment": l{m{"name": "A", "value": "t"}}, "none": l{}, "flag": "true", "odd": "- x: \x01"}}
+	got := Diff(from, to, opt)
+	for _, it := range got.Items {
+		if it.Path == "revision" || strings.HasPrefix(it.Path, "status") {
+			t.Errorf("noise is compared: %v", it)
+		}
+	}
+	a, b := got.Documents()
+	wantA := `image: shop:1
+revision: 7
+status:
+  running: 2
+task:
+  environment:
+    - name: A
+      value: ••••
+    - name: B
+      value: ••••
+  script: |
+    a
+    b
+`
+	wantB := `image: shop:2
+task:
+  environment:
+    - name: A
+      value: ••••
+  flag: "true"
+  none: []
+  odd: "- x: \u0001"
+`
+	if d := cmp.Diff(Document{Text: wantA, Noise: []int{1, 2, 3}}, a); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(Document{Text: wantB}, b); d != "" {
+		t.Error(d)
+	}
+	if x, y := (Changes{}).Documents(); x.Text != "" || y.Text != "" {
+		t.Error("changes out of nothing have documents")
+	}
+}
+
+func TestDocumentIsBounded(t *testing.T) {
+	big := m{}
+	for i := range 200 {
+		big[fmt.Sprintf("k%03d", i)] = strings.Repeat("x", 64<<10)
+	}
+	_, doc := Diff(m{}, big, Options{}).Documents()
+	if len(doc.Text) > maxDocument+200 || !strings.Contains(doc.Text, "the rest is left out") {
+		t.Errorf("%d bytes, ends with %q", len(doc.Text), doc.Text[len(doc.Text)-80:])
+	}
+}

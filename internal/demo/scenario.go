@@ -59,8 +59,11 @@ func (s scenario) waitStage() string {
 
 // play deploys v1, begins the load, commits v2 and follows it to its end.
 func play(ctx context.Context, w *world, sc scenario, p *progress) (report, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the scenario took longer than %s", limit))
-	defer cancel()
+	if w.opt.Once {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the scenario took longer than %s", limit))
+		defer cancel()
+	}
 	app := appFile(w.stage.primary, w.stage.canary, sc.share, w.opt.Wait, sc.approval)
 	p.say("commit v1: the agent finds the application in git and deploys it")
 	_, err := w.commit(ctx, "Ship v1", map[string]string{

@@ -18,7 +18,9 @@ type Answer struct {
 	Summary     string          `json:"summary"`
 	Text        string          `json:"text"`
 	Changes     json.RawMessage `json:"changes,omitempty"`
-	Plan        *Plan           `json:"plan,omitempty"` // of a PLAN; nothing is pinned
+	Before      json.RawMessage `json:"before,omitempty"` // JSON of change.Document: what is live; left out when it is too large
+	After       json.RawMessage `json:"after,omitempty"`  // and what the commit declares
+	Plan        *Plan           `json:"plan,omitempty"`   // of a PLAN; nothing is pinned
 	FirstDeploy bool            `json:"firstDeploy,omitempty"`
 	LiveDigest  string          `json:"liveDigest,omitempty"`
 }

@@ -26,6 +26,18 @@ type Resource struct {
 	Version string            `json:"version,omitempty"`
 	Fields  map[string]string `json:"fields,omitempty"` // facts for people; environment values are masked
 	Created time.Time         `json:"created,omitzero"`
+	Reason  Reason            `json:"reason,omitzero"`  // why it is not healthy, when the platform knows
+	Events  []ResourceEvent   `json:"events,omitempty"` // what the platform told of it, newest first, at most MaxResourceEvents
+	URL     string            `json:"url,omitempty"`    // where the platform's own console shows it
+}
+
+// MaxResourceEvents is how many events of one resource are kept.
+const MaxResourceEvents = 20
+
+// ResourceEvent is one thing that a platform told of a resource, in its own words.
+type ResourceEvent struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
 }
 
 // Traffic is the state of one route: how the weights are spread over groups.

@@ -44,7 +44,7 @@ func (p *process) reply(text, live string) {
 	if len(qs) != 1 {
 		p.r.Fatalf("%d questions, want 1", len(qs))
 	}
-	data, err := json.Marshal(deploy.Answer{Text: text, Changes: json.RawMessage(`{}`), LiveDigest: live, Plan: &deploy.Plan{
+	data, err := json.Marshal(deploy.Answer{Text: text, Changes: json.RawMessage(`{}`), Before: json.RawMessage(`{"text":"image: v1\n"}`), After: json.RawMessage(`{"text":"image: v2\n"}`), LiveDigest: live, Plan: &deploy.Plan{
 		Strategy: deploy.StrategyPipeline, Account: "acc", Stages: []deploy.PlanStage{{ID: "s", Name: "WAIT", Type: deploy.StageWait}},
 	}})
 	if err != nil {
@@ -85,7 +85,7 @@ func TestAsk(t *testing.T) {
 		}
 		p.reply("~ image: v1 → v2\n", "live1")
 		a, b := <-first, <-second
-		if a.Text != "~ image: v1 → v2\n" || a.Plan.GetStrategy() != "PIPELINE" || len(a.Stages) != 1 || !a.Plan.HasChanges || a.Digest == "" {
+		if a.Text != "~ image: v1 → v2\n" || a.Plan.GetStrategy() != "PIPELINE" || len(a.Stages) != 1 || !a.Plan.HasChanges || a.Digest == "" || a.Before.GetText() != "image: v1\n" || a.After.GetText() != "image: v2\n" {
 			t.Errorf("answer %v", a)
 		}
 		if diff := cmp.Diff(a.QuestionId, b.QuestionId); diff != "" {

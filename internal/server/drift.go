@@ -93,5 +93,6 @@ func (s *Server) GetDrift(ctx context.Context, req *connect.Request[penstockv1.G
 		return nil, err
 	}
 	out.Text, out.Json = c.Text, string(c.Changes)
+	out.Before, out.After = c.Before.wire(), c.After.wire()
 	return connect.NewResponse(out), nil
 }

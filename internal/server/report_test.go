@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -247,7 +248,7 @@ func TestBlobsOpenForThoseWhoseDeploymentRefersToThem(t *testing.T) {
 			return string(res.Msg.Data), nil
 		}
 		pinned, loose := put("sealed"), put("loose")
-		changes := put(`{"summary":"1 change","text":"~ image","changes":{"items":[]}}`)
+		changes := put(`{"summary":"1 change","text":"~ image","changes":{"items":[]},"before":{"text":"image: v1\nrunning: 2\n","noise":[1]},"after":{"text":"image: v2\n"}}`)
 		app := p.register("web")
 		head := r.headOf(p)
 		id := p.moved(head, head, app)
@@ -268,7 +269,7 @@ func TestBlobsOpenForThoseWhoseDeploymentRefersToThem(t *testing.T) {
 		_, err = other.link.PutBlob(ctx, connect.NewRequest(&penstockv1.PutBlobRequest{SessionId: p.session, Data: []byte("x")}))
 		wantCode(r, "put under another session", err, deploy.CodeUnauthorized, reasonSessionOver)
 		c := must[*connect.Response[penstockv1.GetChangesResponse]](r)(r.deploys.GetChanges(ctx, connect.NewRequest(&penstockv1.GetChangesRequest{DeploymentId: id}))).Msg
-		if c.Text != "~ image" || c.Json != `{"items":[]}` {
+		if c.Text != "~ image" || c.Json != `{"items":[]}` || c.Before.GetText() != "image: v1\nrunning: 2\n" || !slices.Equal(c.Before.GetNoise(), []int32{1}) || c.After.GetText() != "image: v2\n" {
 			r.Errorf("changes %v", c)
 		}
 	})

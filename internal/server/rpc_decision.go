@@ -138,6 +138,18 @@ func (b *book) commitOf(a deploy.Application, hash string) (deploy.Commit, error
 	return deploy.Commit{Hash: hash}, nil // the agent says whether the repository has it
 }
 
+// wireDocument renders one side of the difference of an answer, nil when it has none.
+func wireDocument(data json.RawMessage) (*penstockv1.Document, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	var d document
+	if err := json.Unmarshal(data, &d); err != nil {
+		return nil, deploy.Errorf(deploy.CodeInvalid, "the answer cannot be read: %v", err)
+	}
+	return d.wire(), nil
+}
+
 // wireAnswer renders a question with its answer.
 func (s *Server) wireAnswer(ctx context.Context, a deploy.Application, q question) (*penstockv1.AskResponse, error) {
 	out := &penstockv1.AskResponse{
@@ -154,6 +166,12 @@ func (s *Server) wireAnswer(ctx context.Context, a deploy.Application, q questio
 	out.Text, out.FirstDeploy = ans.Text, ans.FirstDeploy
 	if len(ans.Text)+len(ans.Changes) < maxAnswer {
 		out.Json = string(ans.Changes)
+	}
+	if out.Before, err = wireDocument(ans.Before); err != nil {
+		return nil, err
+	}
+	if out.After, err = wireDocument(ans.After); err != nil {
+		return nil, err
 	}
 	if ans.Plan == nil {
 		return out, nil

@@ -358,6 +358,21 @@ func (s *Server) stageOf(ctx context.Context, project, id, stage string) (st dep
 type changesBlob struct {
 	Text    string          `json:"text"`
 	Changes json.RawMessage `json:"changes"`
+	Before  *document       `json:"before"`
+	After   *document       `json:"after"`
+}
+
+// document is one side of a difference as the agent stores it.
+type document struct {
+	Text  string  `json:"text"`
+	Noise []int32 `json:"noise"`
+}
+
+func (d *document) wire() *penstockv1.Document {
+	if d == nil {
+		return nil
+	}
+	return &penstockv1.Document{Text: d.Text, Noise: d.Noise}
 }
 
 // GetChanges implements DeploymentService.
@@ -381,5 +396,7 @@ func (s *Server) GetChanges(ctx context.Context, req *connect.Request[penstockv1
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&penstockv1.GetChangesResponse{Text: c.Text, Json: string(c.Changes), Digest: d.Plan.ChangesBlob}), nil
+	return connect.NewResponse(&penstockv1.GetChangesResponse{
+		Text: c.Text, Json: string(c.Changes), Digest: d.Plan.ChangesBlob, Before: c.Before.wire(), After: c.After.wire(),
+	}), nil
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
@@ -14,12 +15,21 @@ func LiveState(l deploy.LiveState) *penstockv1.LiveState {
 		m.Resources = append(m.Resources, &penstockv1.Resource{
 			Id: r.ID, Parent: r.Parent, Kind: r.Kind, Name: r.Name, Health: string(r.Health), Status: r.Status,
 			Variant: r.Variant, Version: r.Version, Fields: r.Fields, Created: Time(r.Created),
+			Reason: Reason(r.Reason), Events: resourceEvents(r.Events), Url: r.URL,
 		})
 	}
 	for _, t := range l.Traffic {
 		m.Traffic = append(m.Traffic, traffic(t))
 	}
 	return m
+}
+
+func resourceEvents(es []deploy.ResourceEvent) []*penstockv1.ResourceEvent {
+	var out []*penstockv1.ResourceEvent
+	for _, e := range es {
+		out = append(out, &penstockv1.ResourceEvent{At: Time(e.At), Text: e.Text})
+	}
+	return out
 }
 
 // TrafficSample renders what the routes were observed to do for a while.
@@ -53,12 +63,29 @@ func LiveStateFromWire(m *penstockv1.LiveState) deploy.LiveState {
 		l.Resources = append(l.Resources, deploy.Resource{
 			ID: r.GetId(), Parent: r.GetParent(), Kind: r.GetKind(), Name: r.GetName(), Health: deploy.Health(r.GetHealth()), Status: r.GetStatus(),
 			Variant: r.GetVariant(), Version: r.GetVersion(), Fields: r.GetFields(), Created: TimeFromWire(r.GetCreated()),
+			Reason: ReasonFromWire(r.GetReason()), Events: resourceEventsFromWire(r.GetEvents()), URL: webURL(r.GetUrl()),
 		})
 	}
 	for _, t := range m.GetTraffic() {
 		l.Traffic = append(l.Traffic, trafficFromWire(t))
 	}
 	return l
+}
+
+func resourceEventsFromWire(es []*penstockv1.ResourceEvent) []deploy.ResourceEvent {
+	var out []deploy.ResourceEvent
+	for _, e := range es[:min(len(es), deploy.MaxResourceEvents)] {
+		out = append(out, deploy.ResourceEvent{At: TimeFromWire(e.GetAt()), Text: e.GetText()})
+	}
+	return out
+}
+
+// webURL lets only addresses through that a browser may be sent to.
+func webURL(s string) string {
+	if strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") {
+		return s
+	}
+	return ""
 }
 
 func trafficFromWire(m *penstockv1.Traffic) deploy.Traffic {

@@ -20,7 +20,7 @@ func TestLiveStateSurvivesTheWire(t *testing.T) {
 			At: at, Digest: "d1", Health: deploy.HealthProgressing, Truncated: 3,
 			Resources: []deploy.Resource{
 				{ID: "s", Kind: "Service", Name: "web", Health: deploy.HealthHealthy},
-				{ID: "t", Parent: "s", Kind: "TaskSet", Name: "a", Health: deploy.HealthUnhealthy, Status: "ACTIVE", Variant: "canary", Version: "v2", Fields: map[string]string{"cpu": "256"}, Created: at},
+				{ID: "t", Parent: "s", Kind: "TaskSet", Name: "a", Health: deploy.HealthUnhealthy, Status: "ACTIVE", Variant: "canary", Version: "v2", Fields: map[string]string{"cpu": "256"}, Created: at, Reason: deploy.Why("ECS_TASKS_FAILING", "count", "3"), Events: []deploy.ResourceEvent{{At: at, Text: "(service web) failed"}}, URL: "https://console.example/x"},
 			},
 			Traffic: []deploy.Traffic{{Route: "rule", Groups: []deploy.Share{
 				{Group: "blue", Variant: "primary", Percent: 80, Healthy: 2, Total: 3, Versions: map[string]int{"v1": 2}},

@@ -8,6 +8,7 @@ var ecs = map[string]string{
 	"ECS_PROVING":            "no load balancer checks task set {set}: {proven} of {needed} tasks have run for {time}",
 	"ECS_TASKS_FAILING":      "tasks of task set {set} stop with an error ({count} so far); the last one: {reason}[, container {container}][, exit code {exitCode}]",
 	"ECS_TARGETS_UNHEALTHY":  "the targets of task set {set} in {group} fail their health check[ since {since}][: {detail}]",
+	"ECS_TARGETS_DOWN":       "{unhealthy} of {total} targets of {group} fail their health check[: {detail}]",
 	"ECS_TASK_SET_GONE":      "task set {set} is gone or draining although this deployment needs it; somebody else removed it",
 	"ECS_SLOTS_WAITING":      "the service has {count} of at most 5 task sets and one place is kept for the way back; waiting until {draining} has drained",
 	"ECS_SLOTS_FULL":         "the service has {count} of at most 5 task sets and one place is kept for the way back; remove one of {sets}",

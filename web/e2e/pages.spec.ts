@@ -11,6 +11,7 @@ let routes: { name: string; path: string }[] = [];
 
 test.beforeAll(async () => {
   const d = await demo().api.deployment(runs("WAIT"));
+  const { deployments } = await demo().api.call<{ deployments: { id: string }[] }>("DeploymentService/ListDeployments", { applicationId: d.applicationId });
   routes = [
     { name: "applications", path: "/applications" },
     { name: "application", path: `/applications/${d.applicationId}` },
@@ -18,6 +19,7 @@ test.beforeAll(async () => {
     { name: "deployment", path: `/deployments/${d.id}` },
     { name: "agents", path: "/agents" },
     { name: "keys", path: "/keys" },
+    { name: "compare", path: `/compare?a=${deployments.at(-1)?.id}&b=${d.id}` },
     { name: "missing", path: "/no/such/page" },
   ];
 });
@@ -192,13 +194,17 @@ if (process.env["PENSTOCK_PICTURES"])
   test("pictures of the main pages", async ({ page }) => {
   await page.emulateMedia({ reducedMotion: "reduce" });
   await signIn(page, demo());
-  for (const r of routes.slice(0, 5)) {
+  for (const r of routes.filter((x) => x.name !== "missing")) {
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
       await open(page, r.path);
       await page.screenshot({ path: `../docs/img/${r.name}${colorScheme === "dark" ? "-dark" : ""}.png`, caret: "initial", animations: "allow" });
     }
   }
+  await page.emulateMedia({ colorScheme: "light" });
+  await open(page, routes.find((r) => r.name === "application")?.path ?? "");
+  await page.getByRole("button", { name: /^Service / }).click();
+  await page.screenshot({ path: "../docs/img/resource.png", caret: "initial", animations: "allow" });
 });
 
 test("a canary is cancelled by keyboard, and the traffic goes back", async ({ page }) => {

@@ -204,7 +204,7 @@ export function liveOf(now: Date, name: string, canaryPercent: number, from: str
     health: "HEALTHY",
     digest: "sha256:1b77e0c2d313",
     resources: [
-      { id: service, kind: "Service", name, health: "HEALTHY", status: "ACTIVE", version: from, fields: { cluster: "shop", controller: "EXTERNAL" }, created: at(now, -86400 * 90) },
+      { id: service, kind: "Service", name, health: "HEALTHY", status: "ACTIVE", version: from, fields: { cluster: "shop", controller: "EXTERNAL" }, events: [{ at: at(now, -30), text: `(service ${name}) has reached a steady state.` }], url: `https://ap-northeast-1.console.aws.amazon.com/ecs/v2/clusters/shop/services/${name}/health?region=ap-northeast-1`, created: at(now, -86400 * 90) },
       ...set("primary", from, 4),
       ...(canary ? set("canary", to, 2) : []),
     ],
@@ -346,5 +346,34 @@ export function seed(now: Date): Seed {
     discovered,
     agents,
     changes: new Map(deployments.map((d) => [d.id, diff(d.applicationName, d.plan?.from[0]?.version ?? "", d.plan?.versions[0]?.version ?? "")])),
+  };
+}
+
+/** What was live before a deployment and what it declares, as an agent renders them. */
+export function sidesOf(d: Deployment | undefined) {
+  if (!d?.plan) return {};
+  const task = (version: string) =>
+    [
+      "service:",
+      "  tags:",
+      "    team: shop",
+      "taskDefinition:",
+      "  containerDefinitions:",
+      "    - name: web",
+      "      environment:",
+      "        - name: DATABASE",
+      "          value: ••••",
+      ...Array.from({ length: 12 }, (_, i) => `        - name: FLAG_${i}\n          value: ••••`),
+      `      image: ${d.applicationName}:${version}`,
+      "      portMappings:",
+      "        - containerPort: 8080",
+      "  cpu: 256",
+      `  memory: ${version.endsWith("0") ? 512 : 256}`,
+      "",
+    ].join("\n");
+  const filled = ["filledIn:", "  service:", "    runningCount: 3", "    status: ACTIVE", ""].join("\n");
+  return {
+    before: { text: filled + task(d.plan.from[0]?.version ?? ""), noise: [0, 1, 2, 3] },
+    after: { text: task(d.plan.versions[0]?.version ?? ""), noise: [] },
   };
 }

@@ -7,7 +7,7 @@ import { DeploymentSchema, DeploymentService, LedgerObjectSchema, type ListDeplo
 import { AgentSchema, ProjectSchema, ProjectService, WatchService } from "../src/gen/penstock/v1/project_pb.ts";
 import { applicationFacets, deploymentFacets, listed, listedDeployments, page } from "./lists.ts";
 import { personHandlers } from "./person.ts";
-import { canaryStages } from "./seed.ts";
+import { canaryStages, sidesOf } from "./seed.ts";
 import { type World, refuse } from "./world.ts";
 
 const rights = {
@@ -223,7 +223,7 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
     },
     getChanges(req: { deploymentId: string }) {
       guard();
-      return { text: world.data.changes.get(req.deploymentId) ?? "", json: "{}", digest: `sha256:${req.deploymentId}` };
+      return { text: world.data.changes.get(req.deploymentId) ?? "", json: "{}", digest: `sha256:${req.deploymentId}`, ...sidesOf(world.data.deployments.find((d) => d.id === req.deploymentId)) };
     },
     cancelDeployment(req: { deploymentId: string; choice: string; note: string }) {
       may("deployment:cancel");
@@ -305,6 +305,7 @@ function decisionHandlers(world: World, guard: Guard) {
         commit: like?.trigger?.commit,
         digest: "sha256:answer",
         text: world.data.changes.get(like?.id ?? "") ?? "~ image: v1 → v2\n",
+        ...sidesOf(like),
         plan: like?.plan && { ...like.plan, strategy: req.strategy === "QUICK_SYNC" ? "QUICK_SYNC" : like.plan.strategy },
         stages: canaryStages(),
       };

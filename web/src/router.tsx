@@ -16,7 +16,7 @@ import { ApplicationService } from "./gen/penstock/v1/application_pb";
 import { DeploymentService } from "./gen/penstock/v1/deployment_pb";
 import { ProjectService } from "./gen/penstock/v1/project_pb";
 import { applicationsRequest, deploymentsRequest } from "./logic/lists";
-import { applicationSearch, applicationsSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
+import { applicationSearch, applicationsSearch, compareSearch, deploymentSearch, deploymentsSearch } from "./logic/search";
 import { Missing, RouteFailure } from "./pages/route-failure";
 import { Shell } from "./pages/shell";
 import { Loading } from "./ui/bits";
@@ -95,6 +95,13 @@ const deployment = createRoute({
   component: lazyRouteComponent(() => import("./pages/deployment"), "DeploymentPage"),
 });
 
+const compare = createRoute({
+  getParentRoute: () => app,
+  path: "/compare",
+  validateSearch: compareSearch,
+  component: lazyRouteComponent(() => import("./pages/compare"), "ComparePage"),
+});
+
 const agents = createRoute({
   getParentRoute: () => app,
   path: "/agents",
@@ -107,7 +114,7 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("./pages/keys"), "KeysPage"),
 });
 
-const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, agents, keys])]);
+const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, compare, agents, keys])]);
 
 /** All pages and their addresses. */
 export function makeRouter(context: Context, history?: RouterHistory) {

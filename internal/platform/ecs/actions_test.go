@@ -9,6 +9,8 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"pgregory.net/rapid"
 
+	"github.com/penstock-cd/penstock/internal/change"
+	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 )
 
@@ -126,5 +128,69 @@ func TestAWriteInDoubtIsWaitedFor(t *testing.T) {
 		if got := x.rec.settled(30 * time.Second); !got.Equal(x.want) {
 			t.Errorf("%s: settled at %s, want %s", name, got.Sub(t0), x.want.Sub(t0))
 		}
+	}
+}
+
+func TestConsoleURL(t *testing.T) {
+	const at = "arn:aws:ecs:ap-northeast-1:012345678901:"
+	for _, c := range []struct{ kind, arn, want string }{
+		{"Service", at + "service/prod/shop", "https://ap-northeast-1.console.aws.amazon.com/ecs/v2/clusters/prod/services/shop/health?region=ap-northeast-1"},
+		{"TaskSet", at + "task-set/prod/shop/ecs-svc/17", ""},
+		{"TaskSet", at + "task-set/prod/shop/ecs-svc-17", "https://ap-northeast-1.console.aws.amazon.com/ecs/v2/clusters/prod/services/shop/deployments?region=ap-northeast-1"},
+		{"Task", at + "task/prod/0a1b", "https://ap-northeast-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/0a1b/configuration?region=ap-northeast-1"},
+		{"TaskDefinition", at + "task-definition/shop:7", "https://ap-northeast-1.console.aws.amazon.com/ecs/v2/task-definitions/shop/7/containers?region=ap-northeast-1"},
+		{"Service", "arn:aws-cn:ecs:cn-north-1:012345678901:service/prod/shop", ""},
+		{"Service", "shop", ""},
+	} {
+		if got := consoleURL(c.kind, c.arn); got != c.want {
+			t.Errorf("%s %s: %q, want %q", c.kind, c.arn, got, c.want)
+		}
+	}
+}
+
+func TestResourcesSayWhy(t *testing.T) {
+	code := int32(1)
+	broken := func(id string, at int64) task {
+		return task{ARN: "arn:aws:ecs:r:1:task/c/" + id, Set: "s1", Status: "STOPPED", StopCode: "EssentialContainerExited", Stopped: "Essential container in task exited", Container: "web", ExitCode: &code, Created: time.Unix(at, 0)}
+	}
+	set := taskSet{ARN: "arn:aws:ecs:r:1:task-set/c/s/1", ID: "s1", Status: statusActive, Revision: "rev", Computed: 2}
+	o := &observation{snap: &snapshot{Revisions: map[string]revision{}, Groups: map[string]group{}}, health: map[string][]target{"g": {{ID: "a", State: "healthy"}, {ID: "b", State: "unhealthy", Detail: "code 500"}}}, tasks: map[string][]task{}}
+	svc := &service{ARN: "svc", Name: "shop", Status: statusActive}
+	if r := o.setResource(&desired{}, svc, set); r.Health != deploy.HealthProgressing || r.Reason.Code != ReasonStabilizing {
+		t.Errorf("a set that starts: %s %v", r.Health, r.Reason)
+	}
+	for i := range failuresTell {
+		o.tasks["s1"] = append(o.tasks["s1"], broken(string(rune('a'+i)), int64(i)))
+	}
+	if r := o.setResource(&desired{}, svc, set); r.Health != deploy.HealthUnhealthy || r.Reason.Code != ReasonTasksFailing || r.Reason.Args["exitCode"] != "1" {
+		t.Errorf("a set whose tasks break: %s %v", r.Health, r.Reason)
+	}
+	if r := taskResource(set, o.tasks["s1"][0], "v1"); r.Reason.Code != ReasonTaskFailed || r.Reason.Args["container"] != "web" {
+		t.Errorf("a task that broke: %v", r.Reason)
+	}
+	if r := o.groupResource(&desired{}, svc, "g"); r.Reason.Code != ReasonTargetsDown || r.Reason.Args["unhealthy"] != "1" || r.Reason.Args["detail"] != "code 500" {
+		t.Errorf("a group with a target that is down: %v", r.Reason)
+	}
+	set.Running = 2
+	o.tasks = map[string][]task{}
+	if r := o.setResource(&desired{}, svc, set); r.Health != deploy.HealthHealthy || !r.Reason.IsZero() {
+		t.Errorf("a healthy set needs no reason: %v", r.Reason)
+	}
+}
+
+func TestFilledInIsNoDifference(t *testing.T) {
+	task := &taskDefinition{Family: aws.String("shop")}
+	d := &desired{Name: "shop", Access: accessELB, Task: task}
+	s := &snapshot{Service: &service{ARN: "arn", Status: statusActive, Running: 3, Tags: tags{tagCommit: "abc"}, Sets: []taskSet{{ARN: "set", Status: statusPrimary, Revision: "rev"}}}, Revisions: map[string]revision{"rev": {Content: task}}}
+	want, have := driftViews(d, s)
+	c := change.Diff(have, want, diffOptions())
+	for _, it := range c.Items {
+		if strings.HasPrefix(it.Path, "filledIn") {
+			t.Errorf("%s is compared", it.Path)
+		}
+	}
+	before, after := c.Documents()
+	if len(before.Noise) < 8 || len(after.Noise) != 0 || !strings.Contains(before.Text, "runningCount: 3") {
+		t.Errorf("noise before %v, after %v:\n%s", before.Noise, after.Noise, before.Text)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 )
 
@@ -65,6 +66,9 @@ func serviceOf(s ecstypes.Service) *service {
 	}
 	if s.DeploymentController != nil {
 		live.Controller = string(s.DeploymentController.Type)
+	}
+	for _, e := range s.Events[:min(len(s.Events), deploy.MaxResourceEvents)] {
+		live.Events = append(live.Events, deploy.ResourceEvent{At: aws.ToTime(e.CreatedAt), Text: aws.ToString(e.Message)})
 	}
 	return live
 }

@@ -17,6 +17,7 @@ func diffOptions() change.Options {
 			"**.environment.*.value", "**.repositoryCredentials.**", "**.logConfiguration.options.*", "**.dockerLabels.*",
 			"**.proxyConfiguration.properties.*.value",
 		},
+		Noise: []string{"filledIn.**"},
 	}
 }
 
@@ -61,6 +62,19 @@ func side(s platform.State) (out sides, err error) {
 	return out, err
 }
 
+// filledIn is what only a live state has: identities, counts, states and the tags by which objects are found again. It is
+// shown beside a difference and never part of one.
+func filledIn(s *snapshot) object {
+	o := object{"service": object{
+		"arn": s.Service.ARN, "status": s.Service.Status, "desiredCount": s.Service.Count, "runningCount": s.Service.Running, "pendingCount": s.Service.Pending,
+		"tags": s.Service.Tags,
+	}}
+	if t := s.primary(); t != nil {
+		o["taskSet"] = object{"id": t.ID, "taskDefinition": t.Revision, "computedDesiredCount": t.Computed, "platformVersion": t.Shape.PlatformVersion, "steady": t.Steady, "tags": t.Tags}
+	}
+	return o
+}
+
 // driftViews bring both sides to what can be compared and changed.
 func driftViews(d *desired, s *snapshot) (want, have object) {
 	want = object{"taskDefinition": taskView(d.Task)}
@@ -78,6 +92,7 @@ func driftViews(d *desired, s *snapshot) (want, have object) {
 	}
 	live := serviceView(s.Service.Fields, s.Service.Tags)
 	have["service"] = live
+	have["filledIn"] = filledIn(s)
 	if d.Count > s.Service.Count {
 		want["service"].(object)["desiredCount"] = json.Number(strconv.Itoa(d.Count))
 		live["desiredCount"] = json.Number(strconv.Itoa(s.Service.Count))

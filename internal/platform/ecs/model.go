@@ -11,6 +11,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 )
 
@@ -116,6 +117,8 @@ type service struct {
 	Fields     serviceFields `json:"fields"`
 	Tags       tags          `json:"tags,omitempty"`
 	Sets       []taskSet     `json:"sets,omitempty"`
+	// Events are the service's messages, newest first: for people, no part of the state.
+	Events []deploy.ResourceEvent `json:"-"`
 }
 
 // taskSet is a live task set.

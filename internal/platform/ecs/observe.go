@@ -17,7 +17,7 @@ import (
 // Observe implements platform.Platform. It reads only what the application owns; independent reads run side by side, so
 // that the whole takes about as long as four calls one after the other.
 func (p *Platform) Observe(ctx context.Context, t platform.Target) (platform.Live, error) {
-	c, _, err := p.client(ctx, t.ProviderConfig)
+	c, prov, err := p.client(ctx, t.ProviderConfig)
 	if err != nil {
 		return platform.Live{}, err
 	}
@@ -29,7 +29,13 @@ func (p *Platform) Observe(ctx context.Context, t platform.Target) (platform.Liv
 	if err != nil {
 		return platform.Live{}, fmt.Errorf("observe %s: %w", t.App.Name, err)
 	}
-	return o.live(d, t.App)
+	live, err := o.live(d, t.App)
+	if err == nil && prov.Endpoint == "" && p.opt.Endpoint == "" {
+		for i, r := range live.State.Resources {
+			live.State.Resources[i].URL = consoleURL(r.Kind, r.ID)
+		}
+	}
+	return live, err
 }
 
 // observation is a snapshot with what is shown beside it but belongs to no rollback.

@@ -12,6 +12,8 @@ const (
 	ReasonTasksFailing = "ECS_TASKS_FAILING"
 	// ReasonTargetsUnhealthy: The targets of task set {set} in {group} fail their health check since {since}: {detail}.
 	ReasonTargetsUnhealthy = "ECS_TARGETS_UNHEALTHY"
+	// ReasonTargetsDown: {unhealthy} of {total} targets of {group} fail their health check: {detail}.
+	ReasonTargetsDown = "ECS_TARGETS_DOWN"
 	// ReasonSetGone: Task set {set} is gone or draining although this deployment needs it; somebody else removed it.
 	ReasonSetGone = "ECS_TASK_SET_GONE"
 	// ReasonSlotsWaiting: The service has {count} of at most 5 task sets and one place is kept for the way back; waiting until {draining} has drained.

@@ -72,26 +72,33 @@ func serviceResource(s *service) deploy.Resource {
 		h = deploy.HealthProgressing
 	}
 	return deploy.Resource{
-		ID: s.ARN, Kind: "Service", Name: s.Name, Health: h, Status: s.Status,
+		Events: s.Events,
+		ID:     s.ARN, Kind: "Service", Name: s.Name, Health: h, Status: s.Status,
 		Fields: map[string]string{"desired": fmt.Sprint(s.Count), "running": fmt.Sprint(s.Running), "pending": fmt.Sprint(s.Pending), "controller": s.Controller},
 	}
 }
 
 func (o *observation) setResource(d *desired, s *service, t taskSet) deploy.Resource {
 	h := deploy.HealthProgressing
-	switch {
+	var why deploy.Reason
+	switch broken := failures(o.tasks[t.ID], t.ID); {
 	case t.Status == statusDraining:
+		why = deploy.Why(ReasonDraining, "set", tail(t.ARN), "running", fmt.Sprint(t.Running))
 	case t.Running >= t.Computed && t.Pending == 0:
 		h = deploy.HealthHealthy
-	case len(failures(o.tasks[t.ID], t.ID)) >= failuresTell:
+	case len(broken) >= failuresTell:
 		h = deploy.HealthUnhealthy
+		last := broken[len(broken)-1]
+		why = deploy.Why(ReasonTasksFailing, "count", fmt.Sprint(len(broken)), "set", tail(t.ARN), "reason", stopText(last), "container", last.Container, "exitCode", exitText(last))
+	default:
+		why = deploy.Why(ReasonStabilizing, "set", tail(t.ARN), "running", fmt.Sprint(t.Running), "desired", fmt.Sprint(t.Computed), "pending", fmt.Sprint(t.Pending))
 	}
 	content := o.snap.Revisions[t.Revision].Content
 	f := environment(content)
 	for k, v := range map[string]string{"scale": fmt.Sprintf("%g %%", t.Scale), "desired": fmt.Sprint(t.Computed), "running": fmt.Sprint(t.Running), "pending": fmt.Sprint(t.Pending), "taskDefinition": tail(t.Revision)} {
 		f[k] = v
 	}
-	return deploy.Resource{ID: t.ARN, Parent: s.ARN, Kind: "TaskSet", Name: tail(t.ARN), Health: h, Status: t.Status, Variant: variant(d, t), Version: versionText(content), Fields: f, Created: t.Created}
+	return deploy.Resource{ID: t.ARN, Parent: s.ARN, Kind: "TaskSet", Name: tail(t.ARN), Health: h, Status: t.Status, Variant: variant(d, t), Version: versionText(content), Fields: f, Created: t.Created, Reason: why}
 }
 
 // variant says which side a task set serves.
@@ -134,9 +141,11 @@ func versionText(t *taskDefinition) string {
 
 func taskResource(t taskSet, k task, version string) deploy.Resource {
 	h := deploy.HealthProgressing
+	var why deploy.Reason
 	switch {
 	case k.Status == "STOPPED" && failed(k):
 		h = deploy.HealthUnhealthy
+		why = deploy.Why(ReasonTaskFailed, "task", tail(k.ARN), "reason", stopText(k), "container", k.Container, "exitCode", exitText(k))
 	case k.Status == "STOPPED":
 		h = deploy.HealthUnknown
 	case k.Health == "UNHEALTHY":
@@ -154,7 +163,7 @@ func taskResource(t taskSet, k task, version string) deploy.Resource {
 	if k.ContainerReason != "" {
 		f["containerReason"] = k.ContainerReason
 	}
-	return deploy.Resource{ID: k.ARN, Parent: t.ARN, Kind: "Task", Name: tail(k.ARN), Health: h, Status: k.Status, Version: version, Fields: f, Created: k.Created}
+	return deploy.Resource{ID: k.ARN, Parent: t.ARN, Kind: "Task", Name: tail(k.ARN), Health: h, Status: k.Status, Version: version, Fields: f, Created: k.Created, Reason: why}
 }
 
 func (o *observation) groupResource(d *desired, s *service, arn string) deploy.Resource {
@@ -166,17 +175,26 @@ func (o *observation) groupResource(d *desired, s *service, arn string) deploy.R
 	}
 	h := deploy.HealthHealthy
 	f := map[string]string{"healthy": fmt.Sprint(healthy), "targets": fmt.Sprint(len(ts))}
+	down, detail := 0, ""
 	for _, t := range ts {
 		if t.State != "healthy" {
 			f["target/"+t.ID] = strings.TrimSpace(t.State + " " + t.Detail)
 		}
 		if t.State == "unhealthy" {
 			h = deploy.HealthUnhealthy
+			down, detail = down+1, cmp.Or(detail, t.Detail)
 		} else if t.State == "initial" && h == deploy.HealthHealthy {
 			h = deploy.HealthProgressing
 		}
 	}
-	return deploy.Resource{ID: arn, Parent: s.ARN, Kind: "TargetGroup", Name: o.groupName(arn), Health: h, Variant: side, Fields: f}
+	var why deploy.Reason
+	switch h {
+	case deploy.HealthUnhealthy:
+		why = deploy.Why(ReasonTargetsDown, "group", o.groupName(arn), "unhealthy", fmt.Sprint(down), "total", fmt.Sprint(len(ts)), "detail", detail)
+	case deploy.HealthProgressing:
+		why = deploy.Why(ReasonTargetsStarting, "group", o.groupName(arn), "healthy", fmt.Sprint(healthy), "needed", fmt.Sprint(len(ts)))
+	}
+	return deploy.Resource{ID: arn, Parent: s.ARN, Kind: "TargetGroup", Name: o.groupName(arn), Health: h, Variant: side, Fields: f, Reason: why}
 }
 
 func (o *observation) groupName(arn string) string {

@@ -22,3 +22,15 @@ export function compareUrl(commitUrl: string, from: string, to: string): string 
   const m = /^(https?:\/\/.+?)\/(-\/)?commit\/[0-9a-f]+$/.exec(commitUrl);
   return m ? `${m[1]}/${m[2] ?? ""}compare/${from}...${to}` : undefined;
 }
+
+/** The pull or merge request of a commit, as its subject names it: `(#12)`, `Merge pull request #12`, `(!12)`. */
+export function requestOf(commit: Pick<Commit, "subject" | "url"> | undefined): { name: string; url: string } | undefined {
+  const base = /^(https?:\/\/.+?)\/(-\/)?commits?\/[0-9a-f]+$/.exec(commit?.url ?? "");
+  const named = /(?:\((?<in>[#!]\d+)\)\s*$|^Merge pull request (?<merge>#\d+))/.exec(commit?.subject ?? "");
+  const name = named?.groups?.["in"] ?? named?.groups?.["merge"];
+  if (!base || !name) return undefined;
+  // GitLab has /-/ before what belongs to a project, and ! before its merge requests; elsewhere it is a pull request.
+  const gitlab = base[2] !== undefined;
+  if (gitlab !== name.startsWith("!")) return undefined;
+  return { name, url: gitlab ? `${base[1]}/-/merge_requests/${name.slice(1)}` : `${base[1]}/pull/${name.slice(1)}` };
+}

@@ -10,7 +10,7 @@ export function pastOf(d: Deployment) {
 const enough = 3;
 
 /** What a stage is the same in from run to run: its name and how many of that name come before it. */
-function keysOf(d: Deployment): string[] {
+export function stageKeys(d: Deployment): string[] {
   const seen = new Map<string, number>();
   return d.stages.map((s) => {
     const name = `${s.rollback ? "back" : "on"}/${s.name}`;
@@ -25,14 +25,14 @@ export function expectedTimes(d: Deployment, past: readonly Deployment[]): Reado
   const took = new Map<string, number[]>();
   for (const p of past) {
     if (p.id === d.id || p.status !== "SUCCESS") continue;
-    const keys = keysOf(p);
+    const keys = stageKeys(p);
     p.stages.forEach((s, i) => {
       const ms = s.status === "SUCCESS" ? between(toDate(s.startedAt), toDate(s.endedAt)) : undefined;
       const key = keys[i];
       if (ms !== undefined && key !== undefined) took.set(key, [...(took.get(key) ?? []), ms]);
     });
   }
-  const keys = keysOf(d);
+  const keys = stageKeys(d);
   return new Map(
     d.stages.flatMap((s, i) => {
       const list = took.get(keys[i] ?? "") ?? [];

@@ -111,6 +111,14 @@ export function mayRetry(who: Who, d: Deployment): Verdict {
   return first(has(who, "deployment:retry"), unless(!terminal(d.status), msg`The deployment is not finished`));
 }
 
+/** Two deployments of one application can be compared. */
+export function mayCompare(chosen: readonly Pick<Deployment, "applicationId">[]): Verdict {
+  return first(
+    unless(chosen.length !== 2, msg`Choose two deployments`),
+    unless(new Set(chosen.map((d) => d.applicationId)).size > 1, msg`Choose two deployments of the same application`),
+  );
+}
+
 export function mayWriteAgents(who: Who): Verdict {
   return has(who, "agent:write");
 }

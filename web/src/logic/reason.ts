@@ -91,6 +91,10 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   ECS_TARGETS_UNHEALTHY: [
     says(msg({ message: "the targets of task set {set} in {group} fail their health check since {since}: {detail}" }), "set", "group", "since", "detail"),
   ],
+  ECS_TARGETS_DOWN: [
+    says(msg({ message: "{unhealthy} of {total} targets of {group} fail their health check: {detail}" }), "unhealthy", "total", "group", "detail"),
+    says(msg({ message: "{unhealthy} of {total} targets of {group} fail their health check" }), "unhealthy", "total", "group"),
+  ],
   ECS_TASK_SET_GONE: [
     says(msg({ message: "task set {set} is gone or draining although this deployment needs it; somebody else removed it" }), "set"),
   ],

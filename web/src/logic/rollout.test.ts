@@ -6,7 +6,7 @@ import { EventSchema } from "../gen/penstock/v1/common_pb";
 import { type Deployment, DeploymentSchema } from "../gen/penstock/v1/deployment_pb";
 import { AgentSchema } from "../gen/penstock/v1/project_pb";
 import { holderOf } from "./agents";
-import { commitsSince, compareUrl } from "./commits";
+import { commitsSince, compareUrl, requestOf } from "./commits";
 import { expectedRest, expectedTimes } from "./expected";
 import { columnsFor, stageGraph } from "./stage-graph";
 import { timeline } from "./timeline";
@@ -194,5 +194,26 @@ describe("what comes with a deployment", () => {
     const agents = [create(AgentSchema, { name: "tokyo", processes: [{ id: "01234567-89ab", host: "h", version: "1.2.3", online: true }] })];
     expect(holderOf("h/567-89ab", agents)).toEqual({ agent: "tokyo", version: "1.2.3", online: true });
     expect(holderOf("h/other", agents)).toBeUndefined();
+  });
+});
+
+describe("the request that a commit came by", () => {
+  const commit = (subject: string, url: string) => ({ subject, url });
+  const github = "https://git.example.com/team/shop/commit/0a1b";
+  const gitlab = "https://git.example.com/team/shop/-/commit/0a1b";
+  it("is a link where subject and host name it", () => {
+    expect(requestOf(commit("Ship v2 (#12)", github))).toEqual({ name: "#12", url: "https://git.example.com/team/shop/pull/12" });
+    expect(requestOf(commit("Merge pull request #7 from me/fix", github))?.url).toBe("https://git.example.com/team/shop/pull/7");
+    expect(requestOf(commit("Ship v2 (!3)", gitlab))?.url).toBe("https://git.example.com/team/shop/-/merge_requests/3");
+  });
+  it("is not guessed", () => {
+    for (const [subject, url] of [
+      ["Ship v2", github],
+      ["Ship v2 (#12)", ""],
+      ["Ship v2 (#12)", "file:///srv/shop"],
+      ["Fix #12 and more", github],
+      ["Ship v2 (#12)", gitlab],
+    ] as const)
+      expect(requestOf(commit(subject, url))).toBeUndefined();
   });
 });

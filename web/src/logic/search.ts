@@ -40,6 +40,14 @@ export interface DeploymentsSearch {
 export interface ApplicationSearch {
   /** The list that the reader came from, as its own query string: it leads to the next and the previous one. */
   from?: string;
+  /** Id of the resource whose panel is open. */
+  resource?: string;
+}
+
+/** The two deployments that are compared, by id. */
+export interface CompareSearch {
+  a: string;
+  b: string;
 }
 
 export interface DeploymentSearch {
@@ -108,7 +116,8 @@ export function deploymentsSearch(raw: Raw): DeploymentsSearch {
 }
 
 export function applicationSearch(raw: Raw): ApplicationSearch {
-  return compact({ from: typeof raw["from"] === "string" ? raw["from"] : undefined });
+  const kept = (key: string) => (typeof raw[key] === "string" && raw[key] !== "" ? raw[key] : undefined);
+  return compact({ from: kept("from"), resource: kept("resource") });
 }
 
 export function deploymentSearch(raw: Raw): DeploymentSearch {
@@ -119,6 +128,10 @@ export function deploymentSearch(raw: Raw): DeploymentSearch {
     view: raw["view"] === "time" ? "time" : undefined,
     tab: deploymentTabs.find((t) => t === raw["tab"]),
   });
+}
+
+export function compareSearch(raw: Raw): CompareSearch {
+  return { a: text(raw, "a") ?? "", b: text(raw, "b") ?? "" };
 }
 
 function positive(v: unknown): number | undefined {

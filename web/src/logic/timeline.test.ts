@@ -2,7 +2,7 @@ import { type MessageInitShape, create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { DeploymentSchema } from "../gen/penstock/v1/deployment_pb";
-import { failedWayBack, failingStage, focusStage, spent, timeline, waitingApproval, wishedShare } from "./timeline";
+import { failedWayBack, failingStage, focusStage, spent, stageAfter, timeline, waitingApproval, wishedShare } from "./timeline";
 
 const now = new Date("2026-11-23T13:00:00Z");
 const at = (s: number) => timestampFromDate(new Date(now.getTime() + s * 1000));
@@ -16,6 +16,17 @@ const words = (d: ReturnType<typeof deployment>) => {
   const t = timeline(d, now);
   return { forward: t.forward.map((v) => v.word), back: t.back.map((v) => v.word), turned: t.turned };
 };
+
+describe("the stage behind another", () => {
+  const d = deployment({ stages: [stage("a", "RUNNING"), stage("b", "NOT_STARTED_YET"), stage("r", "NOT_STARTED_YET", { rollback: true })] });
+  it("is of the way forward", () => {
+    const [a, b, r] = d.stages;
+    if (!a || !b || !r) throw new Error("three stages");
+    expect(stageAfter(d, a)?.id).toBe("b");
+    expect(stageAfter(d, b)).toBeUndefined();
+    expect(stageAfter(d, r)).toBeUndefined();
+  });
+});
 
 describe("timeline", () => {
   it("tells running, waiting, to come and only if needed apart", () => {

@@ -80,6 +80,13 @@ export function focusStage(d: Deployment): Stage | undefined {
   return over[over.length - 1] ?? d.stages[0];
 }
 
+/** The stage that comes behind another one of the way forward; undefined behind the last. */
+export function stageAfter(d: Deployment, stage: Stage): Stage | undefined {
+  const forward = d.stages.filter((s) => !s.rollback);
+  const at = forward.findIndex((s) => s.id === stage.id);
+  return at < 0 ? undefined : forward[at + 1];
+}
+
 /** The stage that waits for people now. */
 export function waitingApproval(d: Deployment): Stage | undefined {
   return d.status === "RUNNING" ? d.stages.find((s) => s.type === "APPROVAL" && s.status === "RUNNING") : undefined;

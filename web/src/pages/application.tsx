@@ -1,6 +1,6 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, getRouteApi, useNavigate, useParams } from "@tanstack/react-router";
 import { useWho } from "../api/who";
 import { type Application, ApplicationService } from "../gen/penstock/v1/application_pb";
 import { DeploymentService } from "../gen/penstock/v1/deployment_pb";
@@ -13,10 +13,14 @@ import { Status, StatusPill } from "../ui/status";
 import { Ago } from "../ui/time";
 import { ApplicationActions } from "./application-actions";
 import { AppHealth } from "./applications";
+import { ApplicationCopyMenu } from "./deployment-copy";
 import { DeploymentTable } from "./deployment-table";
 import { DriftBanner } from "./drift";
+import { ResourcePanel } from "./resource-panel";
 import { ResourceTable } from "./resources";
 import { TrafficPanel } from "./traffic";
+
+const route = getRouteApi("/app/applications/$id");
 
 /** One application: what is declared, what is live, and what was deployed. */
 export function ApplicationPage() {
@@ -39,6 +43,15 @@ function Content({ app }: { app: Application }) {
     { enabled: app.currentDeploymentId !== "" },
   );
   const state = live.data?.liveState;
+  const { resource } = route.useSearch();
+  const navigate = useNavigate({ from: "/applications/$id" });
+  const set = (id: string | undefined) => void navigate({ search: (old) => ({ ...old, resource: id }), replace: true, resetScroll: false });
+  const show = (id: string) => set(id);
+  const close = () => {
+    // The focus goes back to where the panel was opened from.
+    [...document.querySelectorAll<HTMLElement>("[data-resource]")].find((e) => e.dataset["resource"] === resource)?.focus();
+    set(undefined);
+  };
   return (
     <div className="space-y-4">
       <header className="flex flex-wrap items-center gap-x-4 gap-y-2">
@@ -46,8 +59,9 @@ function Content({ app }: { app: Application }) {
         <StatusPill look={look(syncLooks, app.syncState)} />
         <AppHealth app={app} />
         <span className="text-muted">{kindName(app.kind)}</span>
-        <div className="ml-auto">
+        <div className="ml-auto flex flex-wrap items-center gap-2">
           <ApplicationActions app={app} who={who} />
+          <ApplicationCopyMenu app={app} />
         </div>
         {app.description && <p className="text-muted basis-full whitespace-pre-wrap">{app.description}</p>}
       </header>
@@ -65,7 +79,7 @@ function Content({ app }: { app: Application }) {
             <Failure error={live.error} retry={() => void live.refetch()} />
           </div>
         ) : state && state.resources.length > 0 ? (
-          <ResourceTable resources={state.resources} truncated={state.truncated} />
+          <ResourceTable resources={state.resources} truncated={state.truncated} chosen={resource} onChoose={show} />
         ) : (
           <Empty>
             <Trans>No agent has observed this application yet.</Trans>
@@ -73,6 +87,7 @@ function Content({ app }: { app: Application }) {
         )}
       </Section>
       <History app={app} />
+      {resource && state && <ResourcePanel key={resource} app={app} resources={state.resources} id={resource} onShow={show} onClose={close} />}
     </div>
   );
 }

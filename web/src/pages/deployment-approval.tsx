@@ -12,7 +12,7 @@ import { toDate } from "../logic/time";
 import { Banner, Failure, Loading } from "../ui/bits";
 import { Button } from "../ui/button";
 import { Dialog, DialogButtons } from "../ui/dialog";
-import { DiffText } from "../ui/diff";
+import { Difference } from "../ui/diff";
 import { NoteField } from "../ui/note";
 import { useNotice } from "../ui/notices";
 import { Status } from "../ui/status";
@@ -187,7 +187,7 @@ function useChanges(d: Deployment) {
         <Trans>Changes</Trans>
       </h3>
       {changes.data ? (
-        <DiffText text={changes.data.text} name={d.applicationName} />
+        <Difference of={changes.data} name={d.applicationName} />
       ) : (
         <>
           {changes.error ? <Failure error={changes.error} retry={() => void changes.refetch()} /> : <Loading lines={2} />}

@@ -1,7 +1,8 @@
-import { toJson } from "@bufbuild/protobuf";
+import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { Braces, Link2, Terminal } from "lucide-react";
 import { useState } from "react";
+import { type Application, ApplicationSchema } from "../gen/penstock/v1/application_pb";
 import { type Deployment, DeploymentSchema } from "../gen/penstock/v1/deployment_pb";
 import { Button } from "../ui/button";
 import { CopyButton } from "../ui/copy";
@@ -9,6 +10,24 @@ import { Dialog, DialogButtons } from "../ui/dialog";
 
 /** The deployment for other tools: its id, its address, the same on the command line, and all of it as JSON. */
 export function CopyMenu({ d }: { d: Deployment }) {
+  return <ToolsMenu id={d.id} path={`/deployments/${d.id}`} command={commandOf(d)} all={`penstock deployment get ${d.id} -o json`} schema={DeploymentSchema} message={d} />;
+}
+
+/** The same of an application. */
+export function ApplicationCopyMenu({ app }: { app: Application }) {
+  return <ToolsMenu id={app.id} path={`/applications/${app.id}`} command={`penstock app get ${app.id}`} all={`penstock app get ${app.id} -o json`} schema={ApplicationSchema} message={app} />;
+}
+
+interface MenuProps<D extends DescMessage> {
+  id: string;
+  path: string;
+  command: string;
+  all: string;
+  schema: D;
+  message: MessageShape<D>;
+}
+
+function ToolsMenu<D extends DescMessage>({ id, path, command, all, schema, message }: MenuProps<D>) {
   const { t } = useLingui();
   const [open, setOpen] = useState(false);
   return (
@@ -19,12 +38,12 @@ export function CopyMenu({ d }: { d: Deployment }) {
       {open && (
         <Dialog title={t`For other tools`} onClose={() => setOpen(false)} wide>
           <dl className="grid grid-cols-[max-content_minmax(0,1fr)] items-center gap-x-4 gap-y-2">
-            <Row name="ID" text={d.id} />
-            <Row name={<Trans>Permanent link</Trans>} icon={<Link2 aria-hidden size={14} />} text={`${window.location.origin}/deployments/${d.id}`} />
-            <Row name={<Trans>On the command line</Trans>} icon={<Terminal aria-hidden size={14} />} text={commandOf(d)} />
-            <Row name={<Trans>Everything</Trans>} text={`penstock deployment get ${d.id} -o json`} />
+            <Row name="ID" text={id} />
+            <Row name={<Trans>Permanent link</Trans>} icon={<Link2 aria-hidden size={14} />} text={`${window.location.origin}${path}`} />
+            <Row name={<Trans>On the command line</Trans>} icon={<Terminal aria-hidden size={14} />} text={command} />
+            <Row name={<Trans>Everything</Trans>} text={all} />
           </dl>
-          <Json d={d} />
+          <Json text={JSON.stringify(toJson(schema, message), null, 2)} />
           <DialogButtons>
             <Button data-autofocus="" onClick={() => setOpen(false)}>
               <Trans>Close</Trans>
@@ -57,8 +76,7 @@ function Row({ name, icon, text }: { name: React.ReactNode; icon?: React.ReactNo
   );
 }
 
-function Json({ d }: { d: Deployment }) {
-  const text = JSON.stringify(toJson(DeploymentSchema, d), null, 2);
+function Json({ text }: { text: string }) {
   return (
     <details className="mt-4">
       <summary className="text-muted">JSON</summary>

@@ -5,7 +5,8 @@ import type { ReactNode } from "react";
 import { type Deployment, DeploymentService } from "../gen/penstock/v1/deployment_pb";
 import { ProjectService } from "../gen/penstock/v1/project_pb";
 import { holderOf } from "../logic/agents";
-import { commitsSince, compareUrl } from "../logic/commits";
+import { commitsSince, compareUrl, requestOf } from "../logic/commits";
+import { previousOf } from "../logic/compare";
 import { pastOf } from "../logic/expected";
 import { shortId } from "../logic/kinds";
 import type { Who } from "../logic/may";
@@ -94,6 +95,8 @@ function Brings({ d }: { d: Deployment }) {
   const commit = d.trigger?.commit;
   const list = useQuery(DeploymentService.method.listDeployments, pastOf(d), { staleTime: Infinity });
   const more = commitsSince(d, list.data?.deployments ?? []);
+  const request = requestOf(commit);
+  const before = previousOf(d, list.data?.deployments ?? []);
   const url = compareUrl(commit?.url ?? "", d.plan?.runningCommit ?? "", commit?.hash ?? "");
   return (
     <Second>
@@ -103,6 +106,16 @@ function Brings({ d }: { d: Deployment }) {
           + <CommitRef commit={c} /> {c.author && `· ${c.author}`}
         </div>
       ))}
+      {request && (
+        <a href={request.url} rel="noreferrer" className="link block w-fit">
+          <Trans>Pull request {request.name}</Trans>
+        </a>
+      )}
+      {before && (
+        <Link to="/compare" search={{ a: before.id, b: d.id }} className="link block w-fit">
+          <Trans>Compare with the deployment before</Trans>
+        </Link>
+      )}
       {url && (
         <a href={url} rel="noreferrer" className="link block w-fit">
           <Trans>all commits since the last success</Trans>

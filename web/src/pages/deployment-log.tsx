@@ -8,6 +8,7 @@ import { type Level, type LogFilter, levels } from "../logic/log-lines";
 import { LogRows } from "../logic/log-rows";
 import { Empty, Failure, Section } from "../ui/bits";
 import { LogView } from "../ui/log-view";
+import { saveBlob } from "../ui/save";
 import { useStageLog } from "./use-stage-log";
 
 interface Props {
@@ -78,7 +79,7 @@ function Log({ deployment, stage, attempt, onAttempt, line, onLine }: Props & { 
             folded={closed.size > 0}
             onFold={groups.length > 0 ? () => setClosed(closed.size > 0 ? new Set() : new Set(groups)) : undefined}
             text={() => rows.map((r) => r.line.text).join("\n")}
-            onDownload={() => download(raw(), `${shortId(deployment.id)}-${stage.name}-${attempt}.jsonl`)}
+            onDownload={() => saveBlob(raw(), `${shortId(deployment.id)}-${stage.name}-${attempt}.jsonl`)}
           />
         </div>
       }
@@ -260,12 +261,4 @@ function Foot({ state, shown }: { state: LogState; shown: number }) {
       </span>
     </div>
   );
-}
-
-function download(blob: Blob, name: string): void {
-  const a = document.createElement("a");
-  a.href = URL.createObjectURL(blob);
-  a.download = name;
-  a.click();
-  setTimeout(() => URL.revokeObjectURL(a.href), 10_000);
 }

@@ -9,7 +9,7 @@ import { type Who, maySkip } from "../logic/may";
 import type { PipelineView } from "../logic/search";
 import { type Node, columnsFor, stageGraph } from "../logic/stage-graph";
 import { look, stageLooks, terminal } from "../logic/status";
-import { type StageView, type Timeline, timeline } from "../logic/timeline";
+import { type StageView, type Timeline, stageAfter, timeline } from "../logic/timeline";
 import { exact, toDate } from "../logic/time";
 import { waterfall } from "../logic/waterfall";
 import { Bar } from "../ui/bar";
@@ -337,6 +337,31 @@ function Exposed({ stage }: { stage: Stage }) {
   );
 }
 
+/** What begins at once when a wait is cut short, and what it does to the share of users. */
+function ComesNext({ stage }: { stage: Stage | undefined }) {
+  if (!stage) return null;
+  const { from = 0, to = 0 } = stage.exposure ?? {};
+  return (
+    <p className="mt-2">
+      <Trans>
+        Next: <strong>{stage.name}</strong>
+      </Trans>{" "}
+      <span className="text-muted">{stage.display}</span>
+      {stage.exposure && (
+        <span className="block">
+          {from === to ? (
+            <Trans>The share of users on the new version stays at {to} %.</Trans>
+          ) : (
+            <Trans>
+              The share of users on the new version goes from {from} % to {to} %.
+            </Trans>
+          )}
+        </span>
+      )}
+    </p>
+  );
+}
+
 function Skip({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
   const { t } = useLingui();
   const notice = useNotice();
@@ -352,10 +377,10 @@ function Skip({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
   return (
     <>
       <Button verdict={maySkip(who, d, stage)} onClick={() => setOpen(true)} className="h-7 text-xs">
-        <Trans>Skip</Trans>
+        {stage.type === "APPROVAL" ? <Trans>Skip</Trans> : <Trans>Go on now</Trans>}
       </Button>
       {open && (
-        <Dialog title={t`Skip ${stage.name}?`} onClose={() => setOpen(false)}>
+        <Dialog title={stage.type === "APPROVAL" ? t`Skip ${stage.name}?` : t`Go on now, without the rest of ${stage.name}?`} onClose={() => setOpen(false)}>
           <Status look={look(stageLooks, "WAITING")} />
           <p className="mt-2">
             {stage.type === "APPROVAL" ? (
@@ -364,6 +389,7 @@ function Skip({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
               <Trans>The pipeline goes on at once instead of waiting to the end.</Trans>
             )}
           </p>
+          <ComesNext stage={stageAfter(d, stage)} />
           <NoteField value={note} onChange={setNote} />
           {skip.error && <Failure error={skip.error} />}
           <DialogButtons>
@@ -371,7 +397,7 @@ function Skip({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
               <Trans>Close</Trans>
             </Button>
             <Button kind="danger" busy={skip.isPending} onClick={() => skip.mutate({ requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: d.seq })}>
-              <Trans>Skip</Trans>
+              {stage.type === "APPROVAL" ? <Trans>Skip</Trans> : <Trans>Go on now</Trans>}
             </Button>
           </DialogButtons>
         </Dialog>

@@ -9,7 +9,7 @@ import { ledgerLooks, look } from "../logic/status";
 import { exact, formatDuration, toDate, toMs } from "../logic/time";
 import { Empty, Fact, Failure, Loading, Why } from "../ui/bits";
 import { Button } from "../ui/button";
-import { DiffText } from "../ui/diff";
+import { Difference } from "../ui/diff";
 import { Status } from "../ui/status";
 
 interface Props {
@@ -74,7 +74,7 @@ function Changes({ d }: { d: Deployment }) {
     );
   }
   if (changes.isPending) return <Loading />;
-  return changes.error ? <Failure error={changes.error} retry={() => void changes.refetch()} /> : <DiffText text={changes.data.text} />;
+  return changes.error ? <Failure error={changes.error} retry={() => void changes.refetch()} /> : <Difference of={changes.data} name={d.applicationName} />;
 }
 
 function PlanTab({ d }: { d: Deployment }) {

@@ -1,23 +1,75 @@
 import { equals } from "@bufbuild/protobuf";
 import { Trans, useLingui } from "@lingui/react/macro";
-import { memo } from "react";
+import { useNavigate } from "@tanstack/react-router";
+import { GitCompareArrows } from "lucide-react";
+import { memo, useCallback, useState } from "react";
 import { type Deployment, DeploymentSchema } from "../gen/penstock/v1/deployment_pb";
+import { inOrder, picked } from "../logic/compare";
 import { shortId } from "../logic/kinds";
+import { mayCompare } from "../logic/may";
 import { deploymentLooks, look, terminal } from "../logic/status";
 import { between, toDate } from "../logic/time";
 import { CommitRef, Why } from "../ui/bits";
+import { Button } from "../ui/button";
 import { RowLink } from "../ui/row-link";
 import { Status } from "../ui/status";
 import { Ago, Span, useNow } from "../ui/time";
 import { StrategyName, VersionChange } from "./deployment-words";
 
-/** Deployments, one a row; inside the page of an application its name is left out. */
+/** Deployments, one a row; inside the page of an application its name is left out. Two can be chosen to be compared. */
 export function DeploymentTable({ deployments, ofOne }: { deployments: readonly Deployment[]; ofOne?: boolean }) {
+  const [chosen, setChosen] = useState<readonly string[]>([]);
+  const shown = chosen.filter((id) => deployments.some((d) => d.id === id));
+  const pick = useCallback((id: string) => setChosen((was) => picked(was, id)), []);
+  return (
+    <>
+      {shown.length > 0 && <CompareBar chosen={deployments.filter((d) => shown.includes(d.id))} onClear={() => setChosen([])} />}
+      <Table deployments={deployments} ofOne={ofOne} chosen={shown} onPick={pick} />
+    </>
+  );
+}
+
+/** What can be done with the deployments that are chosen. */
+function CompareBar({ chosen, onClear }: { chosen: readonly Deployment[]; onClear: () => void }) {
+  const navigate = useNavigate();
+  const [a, b] = chosen;
+  const compare = () => {
+    if (!a || !b) return;
+    const [older, newer] = inOrder(a, b);
+    void navigate({ to: "/compare", search: { a: older.id, b: newer.id } });
+  };
+  return (
+    <div role="status" className="bg-accent-soft border-line sticky left-0 flex rounded-t-lg flex-wrap items-center gap-2 border-b px-3 py-1.5">
+      <span>
+        {chosen.length < 2 ? <Trans>Choose one more to compare</Trans> : <Trans>Two are chosen</Trans>}
+      </span>
+      <span className="ml-auto flex flex-wrap gap-2">
+        <Button kind="quiet" onClick={onClear}>
+          <Trans>Choose none</Trans>
+        </Button>
+        <Button kind="primary" verdict={mayCompare(chosen)} onClick={compare}>
+          <GitCompareArrows aria-hidden size={14} />
+          <Trans>Compare</Trans>
+        </Button>
+      </span>
+    </div>
+  );
+}
+
+interface TableProps {
+  deployments: readonly Deployment[];
+  ofOne: boolean | undefined;
+  chosen: readonly string[];
+  onPick: (id: string) => void;
+}
+
+function Table({ deployments, ofOne, chosen, onPick }: TableProps) {
   const { t } = useLingui();
   return (
     <table className="w-full border-collapse" aria-label={t`Deployments`}>
       <thead>
         <tr>
+          <th scope="col" className="th w-8" aria-label={t`Compare`} />
           <th scope="col" className="th">
             <Trans>Status</Trans>
           </th>
@@ -45,7 +97,7 @@ export function DeploymentTable({ deployments, ofOne }: { deployments: readonly 
       </thead>
       <tbody>
         {deployments.map((d) => (
-          <Row key={d.id} d={d} ofOne={ofOne} />
+          <Row key={d.id} d={d} ofOne={ofOne} chosen={chosen.includes(d.id)} onPick={onPick} />
         ))}
       </tbody>
     </table>
@@ -54,16 +106,30 @@ export function DeploymentTable({ deployments, ofOne }: { deployments: readonly 
 
 interface RowProps {
   d: Deployment;
-  ofOne?: boolean | undefined;
+  ofOne: boolean | undefined;
+  chosen: boolean;
+  onPick: (id: string) => void;
 }
 
-/** A row is drawn again when its deployment changed, not with every answer. */
-const Row = memo(DeploymentRow, (a, b) => a.ofOne === b.ofOne && equals(DeploymentSchema, a.d, b.d));
+/** A row is drawn again when its deployment or its choice changed, not with every answer. */
+const Row = memo(
+  DeploymentRow,
+  (a, b) => a.ofOne === b.ofOne && a.chosen === b.chosen && a.onPick === b.onPick && equals(DeploymentSchema, a.d, b.d),
+);
 
-function DeploymentRow({ d, ofOne }: RowProps) {
+function DeploymentRow({ d, ofOne, chosen, onPick }: RowProps) {
   const { t } = useLingui();
   return (
-    <tr className="hover:bg-sunken last:[&>td]:border-b-0">
+    <tr className={`last:[&>td]:border-b-0 ${chosen ? "bg-accent-soft" : "hover:bg-sunken"}`}>
+      <td className="td pr-0">
+        <input
+          type="checkbox"
+          checked={chosen}
+          onChange={() => onPick(d.id)}
+          aria-label={t`Choose deployment ${shortId(d.id)} of ${d.applicationName} to compare`}
+          className="mt-0.5 size-4"
+        />
+      </td>
       <td className="td">
         <RowLink
           leadsTo={{ to: "/deployments/$id", params: { id: d.id } }}

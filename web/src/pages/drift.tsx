@@ -3,7 +3,7 @@ import { Trans } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 import { type Application, ApplicationService } from "../gen/penstock/v1/application_pb";
 import { Banner, Failure, Loading } from "../ui/bits";
-import { DiffText } from "../ui/diff";
+import { Difference } from "../ui/diff";
 import { Ago } from "../ui/time";
 
 /** What somebody else changed of what was deployed; nothing without a drift. */
@@ -28,14 +28,14 @@ export function DriftBanner({ app }: { app: Application }) {
           Seen <Ago at={drift.at} />. From what was deployed to what is live; values of the environment are hidden.
         </Trans>
       </p>
-      <Difference app={app} />
+      <Found app={app} />
     </Banner>
   );
 }
 
-function Difference({ app }: { app: Application }) {
+function Found({ app }: { app: Application }) {
   const got = useQuery(ApplicationService.method.getDrift, { application: app.id });
   if (got.isPending) return <Loading lines={2} />;
   if (got.error) return <Failure error={got.error} retry={() => void got.refetch()} />;
-  return <DiffText text={got.data.text} name={`${app.name}-drift`} />;
+  return <Difference of={got.data} name={`${app.name}-drift`} />;
 }

@@ -8,7 +8,7 @@ import { type AskResponse, DecisionService } from "../gen/penstock/v1/decision_p
 import type { Verdict } from "../logic/may";
 import { Banner, CommitRef, Failure, Loading, Why } from "../ui/bits";
 import { Button } from "../ui/button";
-import { DiffText } from "../ui/diff";
+import { Difference } from "../ui/diff";
 
 interface Asked {
   application: string;
@@ -148,7 +148,7 @@ function Answer({ answer, onAgain }: { answer: AskResponse; onAgain: () => void 
           <Trans>Nothing is live yet: everything is new.</Trans>
         </p>
       ) : (
-        <DiffText text={answer.text} name={answer.commit?.hash.slice(0, 7)} />
+        <Difference of={answer} name={answer.commit?.hash.slice(0, 7)} />
       )}
       <p className="text-muted text-xs">
         <Trans>Live against the commit, as the agent saw it at {at(answer.answeredAt)}</Trans>{" "}

@@ -210,6 +210,48 @@ describe("the page of an application", () => {
   });
 });
 
+describe("a resource of the live state", () => {
+  it("opens a panel that is in the URL, and gives the focus back", async () => {
+    const { user, router } = show("/applications/app-checkout");
+    const service = await screen.findByRole("button", { name: "Service checkout" }, patient);
+    await user.click(service);
+    const panel = await screen.findByRole("complementary", { name: "Service checkout" }, patient);
+    expect(within(panel).getByText("(service checkout) has reached a steady state.")).toBeTruthy();
+    expect(within(panel).getByRole("link", { name: /console of the platform/ }).getAttribute("href")).toContain("ap-northeast-1.console");
+    expect(router.state.location.search).toHaveProperty("resource");
+    await user.keyboard("{Alt>}{ArrowDown}{/Alt}");
+    expect(screen.queryByRole("complementary", { name: "Service checkout" })).toBeNull();
+    await user.keyboard("{Alt>}{ArrowUp}{/Alt}{Escape}");
+    await waitFor(() => expect(screen.queryByRole("complementary")).toBeNull());
+    expect(document.activeElement).toBe(service);
+  });
+  it("that is gone says so", async () => {
+    show("/applications/app-checkout?resource=no-such-thing");
+    expect(await screen.findByRole("complementary", { name: "This resource is gone" }, patient)).toBeTruthy();
+  });
+});
+
+describe("two deployments", () => {
+  it("are chosen in the list and compared", async () => {
+    const { user, router } = show("/deployments");
+    const boxes = await screen.findAllByRole("checkbox", { name: /^Choose deployment/ }, patient);
+    const [first, second] = boxes;
+    if (!first || !second) throw new Error("two rows");
+    await user.click(first);
+    expect(screen.getByRole("button", { name: "Compare" }).getAttribute("aria-disabled")).toBe("true");
+    await user.click(second);
+    // Two applications have nothing to compare, and the button says so.
+    expect(screen.getByRole("button", { name: "Compare" }).getAttribute("title")).toContain("same application");
+    await router.navigate({ to: "/compare", search: { a: "d-checkout", b: "d-checkout" } });
+    expect(await screen.findByText(/Both texts are the same/, {}, patient)).toBeTruthy();
+    expect(screen.getAllByLabelText("the same").length).toBeGreaterThan(5);
+  });
+  it("that do not exist are an error with its reason", async () => {
+    show("/compare?a=nothing&b=d-checkout");
+    expect(await screen.findByRole("alert", {}, patient)).toBeTruthy();
+  });
+});
+
 describe("a decision", () => {
   it("waits until what would change was shown", async () => {
     const { world, user } = show("/applications/app-checkout");

@@ -2,13 +2,22 @@ import { Trans, useLingui } from "@lingui/react/macro";
 import type { Resource } from "../gen/penstock/v1/application_pb";
 import { treeRows } from "../logic/resource-tree";
 import { healthLooks, look } from "../logic/status";
+import { Why } from "../ui/bits";
 import { Status } from "../ui/status";
 import { Ago } from "../ui/time";
 
 const indents = ["", "pl-5", "pl-10", "pl-15", "pl-20", "pl-25"] as const;
 
-/** The live state as a tree in a table, problems first. */
-export function ResourceTable({ resources, truncated }: { resources: readonly Resource[]; truncated: number }) {
+interface Props {
+  resources: readonly Resource[];
+  truncated: number;
+  /** Id of the resource whose panel is open. */
+  chosen: string | undefined;
+  onChoose: (id: string) => void;
+}
+
+/** The live state as a tree in a table, problems first; each resource opens a panel. */
+export function ResourceTable({ resources, truncated, chosen, onChoose }: Props) {
   const { t } = useLingui();
   const rows = treeRows(resources);
   return (
@@ -38,7 +47,7 @@ export function ResourceTable({ resources, truncated }: { resources: readonly Re
         </thead>
         <tbody>
           {rows.map(({ resource: r, depth }) => (
-            <tr key={r.id} className="hover:bg-sunken last:[&>td]:border-b-0">
+            <tr key={r.id} className={`last:[&>td]:border-b-0 ${chosen === r.id ? "bg-accent-soft" : "hover:bg-sunken"}`}>
               <td className="td" title={r.id}>
                 <div className={indents[Math.min(depth, indents.length - 1)]}>
                   {depth > 0 && (
@@ -46,13 +55,26 @@ export function ResourceTable({ resources, truncated }: { resources: readonly Re
                       └
                     </span>
                   )}
-                  <span className="text-muted mr-1.5 text-xs">{r.kind}</span>
-                  <span className="font-medium break-all">{r.name}</span>
+                  <button
+                    type="button"
+                    data-resource={r.id}
+                    aria-expanded={chosen === r.id}
+                    onClick={() => onChoose(r.id)}
+                    className="min-h-6 text-left hover:underline"
+                  >
+                    <span className="text-muted mr-1 text-xs">{r.kind}</span>{" "}
+                    <span className="font-medium break-all">{r.name}</span>
+                  </button>
                 </div>
               </td>
               <td className="td">
                 <Status look={look(healthLooks, r.health)} />
                 {r.status && <div className="text-muted text-xs">{r.status}</div>}
+                {r.reason?.code && r.health === "UNHEALTHY" && (
+                  <div className="text-bad max-w-72 text-xs">
+                    <Why reason={r.reason} />
+                  </div>
+                )}
               </td>
               <td className="td">{r.variant || "–"}</td>
               <td className="td font-mono text-xs break-all">{r.version || "–"}</td>

@@ -3,13 +3,13 @@ import { Check, Copy } from "lucide-react";
 import { useState } from "react";
 
 /** Copies a text and says that it did. */
-export function CopyButton({ text, label }: { text: string; label?: string }) {
+export function CopyButton({ text, label }: { text: string | (() => string); label?: string }) {
   const { t } = useLingui();
   const [done, setDone] = useState(false);
   // Browsers give the clipboard to pages over TLS and of this machine only.
   if (!("clipboard" in navigator)) return null;
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(typeof text === "string" ? text : text());
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };

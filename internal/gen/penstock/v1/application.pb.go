@@ -1573,8 +1573,11 @@ type GetDriftResponse struct {
 	Json string `protobuf:"bytes,3,opt,name=json,proto3" json:"json,omitempty"`
 	// Deployment whose declared state is compared, empty before the first good one.
 	GoodDeploymentId string `protobuf:"bytes,4,opt,name=good_deployment_id,json=goodDeploymentId,proto3" json:"good_deployment_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What is declared, and what is live, whole.
+	Before        *Document `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
+	After         *Document `protobuf:"bytes,6,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetDriftResponse) Reset() {
@@ -1633,6 +1636,20 @@ func (x *GetDriftResponse) GetGoodDeploymentId() string {
 		return x.GoodDeploymentId
 	}
 	return ""
+}
+
+func (x *GetDriftResponse) GetBefore() *Document {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *GetDriftResponse) GetAfter() *Document {
+	if x != nil {
+		return x.After
+	}
+	return nil
 }
 
 type GetLiveStateRequest struct {
@@ -1829,17 +1846,23 @@ func (x *LiveState) GetTruncated() int32 {
 
 // Resource is one node of a live state tree.
 type Resource struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Parent        string                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	Health        string                 `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"`
-	Status        string                 `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
-	Variant       string                 `protobuf:"bytes,7,opt,name=variant,proto3" json:"variant,omitempty"`
-	Version       string                 `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`
-	Fields        map[string]string      `protobuf:"bytes,9,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Created       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created,proto3" json:"created,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Parent  string                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
+	Kind    string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name    string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Health  string                 `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"`
+	Status  string                 `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
+	Variant string                 `protobuf:"bytes,7,opt,name=variant,proto3" json:"variant,omitempty"`
+	Version string                 `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`
+	Fields  map[string]string      `protobuf:"bytes,9,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Created *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created,proto3" json:"created,omitempty"`
+	// Why it is not healthy, when the platform knows.
+	Reason *Reason `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What the platform told of it lately, newest first; at most 20.
+	Events []*ResourceEvent `protobuf:"bytes,12,rep,name=events,proto3" json:"events,omitempty"`
+	// Where the platform's own console shows it; empty when there is no such place.
+	Url           string `protobuf:"bytes,13,opt,name=url,proto3" json:"url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1944,6 +1967,80 @@ func (x *Resource) GetCreated() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Resource) GetReason() *Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return nil
+}
+
+func (x *Resource) GetEvents() []*ResourceEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *Resource) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+// ResourceEvent is one thing that a platform told of a resource.
+type ResourceEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourceEvent) Reset() {
+	*x = ResourceEvent{}
+	mi := &file_penstock_v1_application_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourceEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourceEvent) ProtoMessage() {}
+
+func (x *ResourceEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_application_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourceEvent.ProtoReflect.Descriptor instead.
+func (*ResourceEvent) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ResourceEvent) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *ResourceEvent) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Traffic is the state of one route.
 type Traffic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1955,7 +2052,7 @@ type Traffic struct {
 
 func (x *Traffic) Reset() {
 	*x = Traffic{}
-	mi := &file_penstock_v1_application_proto_msgTypes[25]
+	mi := &file_penstock_v1_application_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +2064,7 @@ func (x *Traffic) String() string {
 func (*Traffic) ProtoMessage() {}
 
 func (x *Traffic) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[25]
+	mi := &file_penstock_v1_application_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,7 +2077,7 @@ func (x *Traffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
 func (*Traffic) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{25}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Traffic) GetRoute() string {
@@ -2011,7 +2108,7 @@ type TrafficSample struct {
 
 func (x *TrafficSample) Reset() {
 	*x = TrafficSample{}
-	mi := &file_penstock_v1_application_proto_msgTypes[26]
+	mi := &file_penstock_v1_application_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2120,7 @@ func (x *TrafficSample) String() string {
 func (*TrafficSample) ProtoMessage() {}
 
 func (x *TrafficSample) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[26]
+	mi := &file_penstock_v1_application_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2133,7 @@ func (x *TrafficSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficSample.ProtoReflect.Descriptor instead.
 func (*TrafficSample) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{26}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TrafficSample) GetAt() *timestamppb.Timestamp {
@@ -2075,7 +2172,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_penstock_v1_application_proto_msgTypes[27]
+	mi := &file_penstock_v1_application_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2184,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_application_proto_msgTypes[27]
+	mi := &file_penstock_v1_application_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2197,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_application_proto_rawDescGZIP(), []int{27}
+	return file_penstock_v1_application_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Share) GetGroup() string {
@@ -2295,12 +2392,14 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\fapplications\x18\x01 \x03(\v2\".penstock.v1.DiscoveredApplicationR\fapplications\x12)\n" +
 	"\x04page\x18\x02 \x01(\v2\x15.penstock.v1.PageInfoR\x04page\"3\n" +
 	"\x0fGetDriftRequest\x12 \n" +
-	"\vapplication\x18\x01 \x01(\tR\vapplication\"\x92\x01\n" +
+	"\vapplication\x18\x01 \x01(\tR\vapplication\"\xee\x01\n" +
 	"\x10GetDriftResponse\x12(\n" +
 	"\x05drift\x18\x01 \x01(\v2\x12.penstock.v1.DriftR\x05drift\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
 	"\x04json\x18\x03 \x01(\tR\x04json\x12,\n" +
-	"\x12good_deployment_id\x18\x04 \x01(\tR\x10goodDeploymentId\"}\n" +
+	"\x12good_deployment_id\x18\x04 \x01(\tR\x10goodDeploymentId\x12-\n" +
+	"\x06before\x18\x05 \x01(\v2\x15.penstock.v1.DocumentR\x06before\x12+\n" +
+	"\x05after\x18\x06 \x01(\v2\x15.penstock.v1.DocumentR\x05after\"}\n" +
 	"\x13GetLiveStateRequest\x12%\n" +
 	"\x0eapplication_id\x18\x01 \x01(\tR\rapplicationId\x12?\n" +
 	"\rtraffic_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\ftrafficSince\"\x83\x01\n" +
@@ -2314,7 +2413,7 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\tresources\x18\x03 \x03(\v2\x15.penstock.v1.ResourceR\tresources\x12.\n" +
 	"\atraffic\x18\x04 \x03(\v2\x14.penstock.v1.TrafficR\atraffic\x12\x16\n" +
 	"\x06digest\x18\x05 \x01(\tR\x06digest\x12\x1c\n" +
-	"\ttruncated\x18\x06 \x01(\x05R\ttruncated\"\xea\x02\n" +
+	"\ttruncated\x18\x06 \x01(\x05R\ttruncated\"\xdd\x03\n" +
 	"\bResource\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x12\n" +
@@ -2326,10 +2425,16 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\aversion\x18\b \x01(\tR\aversion\x129\n" +
 	"\x06fields\x18\t \x03(\v2!.penstock.v1.Resource.FieldsEntryR\x06fields\x124\n" +
 	"\acreated\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x1a9\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12+\n" +
+	"\x06reason\x18\v \x01(\v2\x13.penstock.v1.ReasonR\x06reason\x122\n" +
+	"\x06events\x18\f \x03(\v2\x1a.penstock.v1.ResourceEventR\x06events\x12\x10\n" +
+	"\x03url\x18\r \x01(\tR\x03url\x1a9\n" +
 	"\vFieldsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"K\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"O\n" +
+	"\rResourceEvent\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"K\n" +
 	"\aTraffic\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12*\n" +
 	"\x06groups\x18\x02 \x03(\v2\x12.penstock.v1.ShareR\x06groups\"\x9d\x01\n" +
@@ -2371,7 +2476,7 @@ func file_penstock_v1_application_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_application_proto_rawDescData
 }
 
-var file_penstock_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_penstock_v1_application_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_penstock_v1_application_proto_goTypes = []any{
 	(*Application)(nil),                        // 0: penstock.v1.Application
 	(*Drift)(nil),                              // 1: penstock.v1.Drift
@@ -2398,87 +2503,94 @@ var file_penstock_v1_application_proto_goTypes = []any{
 	(*GetLiveStateResponse)(nil),               // 22: penstock.v1.GetLiveStateResponse
 	(*LiveState)(nil),                          // 23: penstock.v1.LiveState
 	(*Resource)(nil),                           // 24: penstock.v1.Resource
-	(*Traffic)(nil),                            // 25: penstock.v1.Traffic
-	(*TrafficSample)(nil),                      // 26: penstock.v1.TrafficSample
-	(*Share)(nil),                              // 27: penstock.v1.Share
-	nil,                                        // 28: penstock.v1.Application.LabelsEntry
-	nil,                                        // 29: penstock.v1.DiscoveredApplication.LabelsEntry
-	nil,                                        // 30: penstock.v1.ListApplicationsRequest.LabelsEntry
-	nil,                                        // 31: penstock.v1.Resource.FieldsEntry
-	nil,                                        // 32: penstock.v1.Share.VersionsEntry
-	(*Commit)(nil),                             // 33: penstock.v1.Commit
-	(*timestamppb.Timestamp)(nil),              // 34: google.protobuf.Timestamp
-	(*Version)(nil),                            // 35: penstock.v1.Version
-	(*Reason)(nil),                             // 36: penstock.v1.Reason
-	(*PageRequest)(nil),                        // 37: penstock.v1.PageRequest
-	(*PageInfo)(nil),                           // 38: penstock.v1.PageInfo
-	(*Facet)(nil),                              // 39: penstock.v1.Facet
+	(*ResourceEvent)(nil),                      // 25: penstock.v1.ResourceEvent
+	(*Traffic)(nil),                            // 26: penstock.v1.Traffic
+	(*TrafficSample)(nil),                      // 27: penstock.v1.TrafficSample
+	(*Share)(nil),                              // 28: penstock.v1.Share
+	nil,                                        // 29: penstock.v1.Application.LabelsEntry
+	nil,                                        // 30: penstock.v1.DiscoveredApplication.LabelsEntry
+	nil,                                        // 31: penstock.v1.ListApplicationsRequest.LabelsEntry
+	nil,                                        // 32: penstock.v1.Resource.FieldsEntry
+	nil,                                        // 33: penstock.v1.Share.VersionsEntry
+	(*Commit)(nil),                             // 34: penstock.v1.Commit
+	(*timestamppb.Timestamp)(nil),              // 35: google.protobuf.Timestamp
+	(*Version)(nil),                            // 36: penstock.v1.Version
+	(*Reason)(nil),                             // 37: penstock.v1.Reason
+	(*PageRequest)(nil),                        // 38: penstock.v1.PageRequest
+	(*PageInfo)(nil),                           // 39: penstock.v1.PageInfo
+	(*Facet)(nil),                              // 40: penstock.v1.Facet
+	(*Document)(nil),                           // 41: penstock.v1.Document
 }
 var file_penstock_v1_application_proto_depIdxs = []int32{
-	28, // 0: penstock.v1.Application.labels:type_name -> penstock.v1.Application.LabelsEntry
+	29, // 0: penstock.v1.Application.labels:type_name -> penstock.v1.Application.LabelsEntry
 	2,  // 1: penstock.v1.Application.last_good:type_name -> penstock.v1.Good
 	3,  // 2: penstock.v1.Application.hold:type_name -> penstock.v1.Hold
-	33, // 3: penstock.v1.Application.head:type_name -> penstock.v1.Commit
-	34, // 4: penstock.v1.Application.registered_at:type_name -> google.protobuf.Timestamp
-	34, // 5: penstock.v1.Application.live_at:type_name -> google.protobuf.Timestamp
-	34, // 6: penstock.v1.Application.last_deployment_at:type_name -> google.protobuf.Timestamp
+	34, // 3: penstock.v1.Application.head:type_name -> penstock.v1.Commit
+	35, // 4: penstock.v1.Application.registered_at:type_name -> google.protobuf.Timestamp
+	35, // 5: penstock.v1.Application.live_at:type_name -> google.protobuf.Timestamp
+	35, // 6: penstock.v1.Application.last_deployment_at:type_name -> google.protobuf.Timestamp
 	1,  // 7: penstock.v1.Application.drift:type_name -> penstock.v1.Drift
-	34, // 8: penstock.v1.Drift.at:type_name -> google.protobuf.Timestamp
-	33, // 9: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
-	35, // 10: penstock.v1.Good.versions:type_name -> penstock.v1.Version
-	34, // 11: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
-	33, // 12: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
-	36, // 13: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
-	34, // 14: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
-	29, // 15: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
-	37, // 16: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
-	30, // 17: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
+	35, // 8: penstock.v1.Drift.at:type_name -> google.protobuf.Timestamp
+	34, // 9: penstock.v1.Good.commit:type_name -> penstock.v1.Commit
+	36, // 10: penstock.v1.Good.versions:type_name -> penstock.v1.Version
+	35, // 11: penstock.v1.Good.at:type_name -> google.protobuf.Timestamp
+	34, // 12: penstock.v1.Hold.commit:type_name -> penstock.v1.Commit
+	37, // 13: penstock.v1.Hold.reason:type_name -> penstock.v1.Reason
+	35, // 14: penstock.v1.Hold.at:type_name -> google.protobuf.Timestamp
+	30, // 15: penstock.v1.DiscoveredApplication.labels:type_name -> penstock.v1.DiscoveredApplication.LabelsEntry
+	38, // 16: penstock.v1.ListApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	31, // 17: penstock.v1.ListApplicationsRequest.labels:type_name -> penstock.v1.ListApplicationsRequest.LabelsEntry
 	0,  // 18: penstock.v1.ListApplicationsResponse.applications:type_name -> penstock.v1.Application
-	38, // 19: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
-	39, // 20: penstock.v1.ListApplicationsResponse.facets:type_name -> penstock.v1.Facet
+	39, // 19: penstock.v1.ListApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	40, // 20: penstock.v1.ListApplicationsResponse.facets:type_name -> penstock.v1.Facet
 	0,  // 21: penstock.v1.GetApplicationResponse.application:type_name -> penstock.v1.Application
 	0,  // 22: penstock.v1.AddApplicationResponse.application:type_name -> penstock.v1.Application
 	0,  // 23: penstock.v1.SetApplicationEnabledResponse.application:type_name -> penstock.v1.Application
-	37, // 24: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
+	38, // 24: penstock.v1.ListDiscoveredApplicationsRequest.page:type_name -> penstock.v1.PageRequest
 	4,  // 25: penstock.v1.ListDiscoveredApplicationsResponse.applications:type_name -> penstock.v1.DiscoveredApplication
-	38, // 26: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
+	39, // 26: penstock.v1.ListDiscoveredApplicationsResponse.page:type_name -> penstock.v1.PageInfo
 	1,  // 27: penstock.v1.GetDriftResponse.drift:type_name -> penstock.v1.Drift
-	34, // 28: penstock.v1.GetLiveStateRequest.traffic_since:type_name -> google.protobuf.Timestamp
-	23, // 29: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
-	26, // 30: penstock.v1.GetLiveStateResponse.traffic:type_name -> penstock.v1.TrafficSample
-	34, // 31: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
-	24, // 32: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
-	25, // 33: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
-	31, // 34: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
-	34, // 35: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
-	27, // 36: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
-	34, // 37: penstock.v1.TrafficSample.at:type_name -> google.protobuf.Timestamp
-	34, // 38: penstock.v1.TrafficSample.until:type_name -> google.protobuf.Timestamp
-	25, // 39: penstock.v1.TrafficSample.traffic:type_name -> penstock.v1.Traffic
-	32, // 40: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
-	5,  // 41: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
-	7,  // 42: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
-	9,  // 43: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
-	11, // 44: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
-	13, // 45: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
-	15, // 46: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
-	17, // 47: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
-	19, // 48: penstock.v1.ApplicationService.GetDrift:input_type -> penstock.v1.GetDriftRequest
-	21, // 49: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
-	6,  // 50: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
-	8,  // 51: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
-	10, // 52: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
-	12, // 53: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
-	14, // 54: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
-	16, // 55: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
-	18, // 56: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
-	20, // 57: penstock.v1.ApplicationService.GetDrift:output_type -> penstock.v1.GetDriftResponse
-	22, // 58: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
-	50, // [50:59] is the sub-list for method output_type
-	41, // [41:50] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	41, // 28: penstock.v1.GetDriftResponse.before:type_name -> penstock.v1.Document
+	41, // 29: penstock.v1.GetDriftResponse.after:type_name -> penstock.v1.Document
+	35, // 30: penstock.v1.GetLiveStateRequest.traffic_since:type_name -> google.protobuf.Timestamp
+	23, // 31: penstock.v1.GetLiveStateResponse.live_state:type_name -> penstock.v1.LiveState
+	27, // 32: penstock.v1.GetLiveStateResponse.traffic:type_name -> penstock.v1.TrafficSample
+	35, // 33: penstock.v1.LiveState.at:type_name -> google.protobuf.Timestamp
+	24, // 34: penstock.v1.LiveState.resources:type_name -> penstock.v1.Resource
+	26, // 35: penstock.v1.LiveState.traffic:type_name -> penstock.v1.Traffic
+	32, // 36: penstock.v1.Resource.fields:type_name -> penstock.v1.Resource.FieldsEntry
+	35, // 37: penstock.v1.Resource.created:type_name -> google.protobuf.Timestamp
+	37, // 38: penstock.v1.Resource.reason:type_name -> penstock.v1.Reason
+	25, // 39: penstock.v1.Resource.events:type_name -> penstock.v1.ResourceEvent
+	35, // 40: penstock.v1.ResourceEvent.at:type_name -> google.protobuf.Timestamp
+	28, // 41: penstock.v1.Traffic.groups:type_name -> penstock.v1.Share
+	35, // 42: penstock.v1.TrafficSample.at:type_name -> google.protobuf.Timestamp
+	35, // 43: penstock.v1.TrafficSample.until:type_name -> google.protobuf.Timestamp
+	26, // 44: penstock.v1.TrafficSample.traffic:type_name -> penstock.v1.Traffic
+	33, // 45: penstock.v1.Share.versions:type_name -> penstock.v1.Share.VersionsEntry
+	5,  // 46: penstock.v1.ApplicationService.ListApplications:input_type -> penstock.v1.ListApplicationsRequest
+	7,  // 47: penstock.v1.ApplicationService.GetApplication:input_type -> penstock.v1.GetApplicationRequest
+	9,  // 48: penstock.v1.ApplicationService.AddApplication:input_type -> penstock.v1.AddApplicationRequest
+	11, // 49: penstock.v1.ApplicationService.SetApplicationEnabled:input_type -> penstock.v1.SetApplicationEnabledRequest
+	13, // 50: penstock.v1.ApplicationService.DeleteApplication:input_type -> penstock.v1.DeleteApplicationRequest
+	15, // 51: penstock.v1.ApplicationService.SyncApplication:input_type -> penstock.v1.SyncApplicationRequest
+	17, // 52: penstock.v1.ApplicationService.ListDiscoveredApplications:input_type -> penstock.v1.ListDiscoveredApplicationsRequest
+	19, // 53: penstock.v1.ApplicationService.GetDrift:input_type -> penstock.v1.GetDriftRequest
+	21, // 54: penstock.v1.ApplicationService.GetLiveState:input_type -> penstock.v1.GetLiveStateRequest
+	6,  // 55: penstock.v1.ApplicationService.ListApplications:output_type -> penstock.v1.ListApplicationsResponse
+	8,  // 56: penstock.v1.ApplicationService.GetApplication:output_type -> penstock.v1.GetApplicationResponse
+	10, // 57: penstock.v1.ApplicationService.AddApplication:output_type -> penstock.v1.AddApplicationResponse
+	12, // 58: penstock.v1.ApplicationService.SetApplicationEnabled:output_type -> penstock.v1.SetApplicationEnabledResponse
+	14, // 59: penstock.v1.ApplicationService.DeleteApplication:output_type -> penstock.v1.DeleteApplicationResponse
+	16, // 60: penstock.v1.ApplicationService.SyncApplication:output_type -> penstock.v1.SyncApplicationResponse
+	18, // 61: penstock.v1.ApplicationService.ListDiscoveredApplications:output_type -> penstock.v1.ListDiscoveredApplicationsResponse
+	20, // 62: penstock.v1.ApplicationService.GetDrift:output_type -> penstock.v1.GetDriftResponse
+	22, // 63: penstock.v1.ApplicationService.GetLiveState:output_type -> penstock.v1.GetLiveStateResponse
+	55, // [55:64] is the sub-list for method output_type
+	46, // [46:55] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_application_proto_init() }
@@ -2494,7 +2606,7 @@ func file_penstock_v1_application_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_application_proto_rawDesc), len(file_penstock_v1_application_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -242,6 +242,61 @@ func (x *Version) GetUrl() string {
 	return ""
 }
 
+// Document is one side of a comparison as a text: one line for each value, keys sorted, secret values masked.
+type Document struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Text  string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Lines, from 0 and rising, that no file declares: what the platform filled in, revision numbers, states. They are not
+	// compared; readers hide them unless asked.
+	Noise         []int32 `protobuf:"varint,2,rep,packed,name=noise,proto3" json:"noise,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Document) Reset() {
+	*x = Document{}
+	mi := &file_penstock_v1_common_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Document) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Document) ProtoMessage() {}
+
+func (x *Document) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_common_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Document.ProtoReflect.Descriptor instead.
+func (*Document) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Document) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Document) GetNoise() []int32 {
+	if x != nil {
+		return x.Noise
+	}
+	return nil
+}
+
 // PageRequest asks for one page of a list.
 type PageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -255,7 +310,7 @@ type PageRequest struct {
 
 func (x *PageRequest) Reset() {
 	*x = PageRequest{}
-	mi := &file_penstock_v1_common_proto_msgTypes[3]
+	mi := &file_penstock_v1_common_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -267,7 +322,7 @@ func (x *PageRequest) String() string {
 func (*PageRequest) ProtoMessage() {}
 
 func (x *PageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[3]
+	mi := &file_penstock_v1_common_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -280,7 +335,7 @@ func (x *PageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PageRequest.ProtoReflect.Descriptor instead.
 func (*PageRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{3}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PageRequest) GetPageSize() int32 {
@@ -308,7 +363,7 @@ type PageInfo struct {
 
 func (x *PageInfo) Reset() {
 	*x = PageInfo{}
-	mi := &file_penstock_v1_common_proto_msgTypes[4]
+	mi := &file_penstock_v1_common_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -320,7 +375,7 @@ func (x *PageInfo) String() string {
 func (*PageInfo) ProtoMessage() {}
 
 func (x *PageInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[4]
+	mi := &file_penstock_v1_common_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -333,7 +388,7 @@ func (x *PageInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PageInfo.ProtoReflect.Descriptor instead.
 func (*PageInfo) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{4}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PageInfo) GetNextPageToken() string {
@@ -357,7 +412,7 @@ type Facet struct {
 
 func (x *Facet) Reset() {
 	*x = Facet{}
-	mi := &file_penstock_v1_common_proto_msgTypes[5]
+	mi := &file_penstock_v1_common_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +424,7 @@ func (x *Facet) String() string {
 func (*Facet) ProtoMessage() {}
 
 func (x *Facet) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[5]
+	mi := &file_penstock_v1_common_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +437,7 @@ func (x *Facet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facet.ProtoReflect.Descriptor instead.
 func (*Facet) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{5}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Facet) GetName() string {
@@ -413,7 +468,7 @@ type FacetValue struct {
 
 func (x *FacetValue) Reset() {
 	*x = FacetValue{}
-	mi := &file_penstock_v1_common_proto_msgTypes[6]
+	mi := &file_penstock_v1_common_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +480,7 @@ func (x *FacetValue) String() string {
 func (*FacetValue) ProtoMessage() {}
 
 func (x *FacetValue) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[6]
+	mi := &file_penstock_v1_common_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +493,7 @@ func (x *FacetValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
 func (*FacetValue) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{6}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FacetValue) GetValue() string {
@@ -477,7 +532,7 @@ type ErrorDetail struct {
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_penstock_v1_common_proto_msgTypes[7]
+	mi := &file_penstock_v1_common_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +544,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[7]
+	mi := &file_penstock_v1_common_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +557,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{7}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ErrorDetail) GetCode() string {
@@ -548,7 +603,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_penstock_v1_common_proto_msgTypes[8]
+	mi := &file_penstock_v1_common_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +615,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_common_proto_msgTypes[8]
+	mi := &file_penstock_v1_common_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +628,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_common_proto_rawDescGZIP(), []int{8}
+	return file_penstock_v1_common_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Event) GetId() string {
@@ -676,7 +731,10 @@ const file_penstock_v1_common_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x10\n" +
-	"\x03url\x18\x04 \x01(\tR\x03url\"I\n" +
+	"\x03url\x18\x04 \x01(\tR\x03url\"4\n" +
+	"\bDocument\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
+	"\x05noise\x18\x02 \x03(\x05R\x05noise\"I\n" +
 	"\vPageRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -723,25 +781,26 @@ func file_penstock_v1_common_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_common_proto_rawDescData
 }
 
-var file_penstock_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_penstock_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_penstock_v1_common_proto_goTypes = []any{
 	(*Reason)(nil),                // 0: penstock.v1.Reason
 	(*Commit)(nil),                // 1: penstock.v1.Commit
 	(*Version)(nil),               // 2: penstock.v1.Version
-	(*PageRequest)(nil),           // 3: penstock.v1.PageRequest
-	(*PageInfo)(nil),              // 4: penstock.v1.PageInfo
-	(*Facet)(nil),                 // 5: penstock.v1.Facet
-	(*FacetValue)(nil),            // 6: penstock.v1.FacetValue
-	(*ErrorDetail)(nil),           // 7: penstock.v1.ErrorDetail
-	(*Event)(nil),                 // 8: penstock.v1.Event
-	nil,                           // 9: penstock.v1.Reason.ArgsEntry
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Document)(nil),              // 3: penstock.v1.Document
+	(*PageRequest)(nil),           // 4: penstock.v1.PageRequest
+	(*PageInfo)(nil),              // 5: penstock.v1.PageInfo
+	(*Facet)(nil),                 // 6: penstock.v1.Facet
+	(*FacetValue)(nil),            // 7: penstock.v1.FacetValue
+	(*ErrorDetail)(nil),           // 8: penstock.v1.ErrorDetail
+	(*Event)(nil),                 // 9: penstock.v1.Event
+	nil,                           // 10: penstock.v1.Reason.ArgsEntry
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_penstock_v1_common_proto_depIdxs = []int32{
-	9,  // 0: penstock.v1.Reason.args:type_name -> penstock.v1.Reason.ArgsEntry
-	10, // 1: penstock.v1.Commit.time:type_name -> google.protobuf.Timestamp
-	6,  // 2: penstock.v1.Facet.values:type_name -> penstock.v1.FacetValue
-	10, // 3: penstock.v1.Event.at:type_name -> google.protobuf.Timestamp
+	10, // 0: penstock.v1.Reason.args:type_name -> penstock.v1.Reason.ArgsEntry
+	11, // 1: penstock.v1.Commit.time:type_name -> google.protobuf.Timestamp
+	7,  // 2: penstock.v1.Facet.values:type_name -> penstock.v1.FacetValue
+	11, // 3: penstock.v1.Event.at:type_name -> google.protobuf.Timestamp
 	0,  // 4: penstock.v1.Event.reason:type_name -> penstock.v1.Reason
 	5,  // [5:5] is the sub-list for method output_type
 	5,  // [5:5] is the sub-list for method input_type
@@ -761,7 +820,7 @@ func file_penstock_v1_common_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_common_proto_rawDesc), len(file_penstock_v1_common_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -137,7 +137,10 @@ type AskResponse struct {
 	// Nothing is live yet: everything is new.
 	FirstDeploy bool `protobuf:"varint,13,opt,name=first_deploy,json=firstDeploy,proto3" json:"first_deploy,omitempty"`
 	// Why a deployment would stop before its first stage, if it would (of a PLAN).
-	Blocked       *Reason `protobuf:"bytes,14,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	Blocked *Reason `protobuf:"bytes,14,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// What is live, and what the commit declares, whole; absent when they are too large to be sent.
+	Before        *Document `protobuf:"bytes,15,opt,name=before,proto3" json:"before,omitempty"`
+	After         *Document `protobuf:"bytes,16,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +269,20 @@ func (x *AskResponse) GetFirstDeploy() bool {
 func (x *AskResponse) GetBlocked() *Reason {
 	if x != nil {
 		return x.Blocked
+	}
+	return nil
+}
+
+func (x *AskResponse) GetBefore() *Document {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AskResponse) GetAfter() *Document {
+	if x != nil {
+		return x.After
 	}
 	return nil
 }
@@ -567,7 +584,7 @@ const file_penstock_v1_decision_proto_rawDesc = "" +
 	"\x06commit\x18\x03 \x01(\tR\x06commit\x12\x1a\n" +
 	"\bstrategy\x18\x04 \x01(\tR\bstrategy\x12/\n" +
 	"\x05limit\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05limit\x12\x14\n" +
-	"\x05fresh\x18\x06 \x01(\bR\x05fresh\"\x9c\x04\n" +
+	"\x05fresh\x18\x06 \x01(\bR\x05fresh\"\xf8\x04\n" +
 	"\vAskResponse\x12\x1f\n" +
 	"\vquestion_id\x18\x01 \x01(\tR\n" +
 	"questionId\x12+\n" +
@@ -586,7 +603,9 @@ const file_penstock_v1_decision_proto_rawDesc = "" +
 	"\vlive_digest\x18\f \x01(\tR\n" +
 	"liveDigest\x12!\n" +
 	"\ffirst_deploy\x18\r \x01(\bR\vfirstDeploy\x12-\n" +
-	"\ablocked\x18\x0e \x01(\v2\x13.penstock.v1.ReasonR\ablocked\"\xa3\x01\n" +
+	"\ablocked\x18\x0e \x01(\v2\x13.penstock.v1.ReasonR\ablocked\x12-\n" +
+	"\x06before\x18\x0f \x01(\v2\x15.penstock.v1.DocumentR\x06before\x12+\n" +
+	"\x05after\x18\x10 \x01(\v2\x15.penstock.v1.DocumentR\x05after\"\xa3\x01\n" +
 	"\x13ListCommandsRequest\x12,\n" +
 	"\x04page\x18\x01 \x01(\v2\x18.penstock.v1.PageRequestR\x04page\x12\x12\n" +
 	"\x04mine\x18\x02 \x01(\bR\x04mine\x12%\n" +
@@ -644,8 +663,9 @@ var file_penstock_v1_decision_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 	(*Plan)(nil),                  // 9: penstock.v1.Plan
 	(*Stage)(nil),                 // 10: penstock.v1.Stage
-	(*PageRequest)(nil),           // 11: penstock.v1.PageRequest
-	(*PageInfo)(nil),              // 12: penstock.v1.PageInfo
+	(*Document)(nil),              // 11: penstock.v1.Document
+	(*PageRequest)(nil),           // 12: penstock.v1.PageRequest
+	(*PageInfo)(nil),              // 13: penstock.v1.PageInfo
 }
 var file_penstock_v1_decision_proto_depIdxs = []int32{
 	5,  // 0: penstock.v1.AskRequest.limit:type_name -> google.protobuf.Duration
@@ -656,22 +676,24 @@ var file_penstock_v1_decision_proto_depIdxs = []int32{
 	9,  // 5: penstock.v1.AskResponse.plan:type_name -> penstock.v1.Plan
 	10, // 6: penstock.v1.AskResponse.stages:type_name -> penstock.v1.Stage
 	7,  // 7: penstock.v1.AskResponse.blocked:type_name -> penstock.v1.Reason
-	11, // 8: penstock.v1.ListCommandsRequest.page:type_name -> penstock.v1.PageRequest
-	4,  // 9: penstock.v1.ListCommandsResponse.commands:type_name -> penstock.v1.Command
-	12, // 10: penstock.v1.ListCommandsResponse.page:type_name -> penstock.v1.PageInfo
-	8,  // 11: penstock.v1.Command.at:type_name -> google.protobuf.Timestamp
-	7,  // 12: penstock.v1.Command.reason:type_name -> penstock.v1.Reason
-	8,  // 13: penstock.v1.Command.ended_at:type_name -> google.protobuf.Timestamp
-	8,  // 14: penstock.v1.Command.changes_at:type_name -> google.protobuf.Timestamp
-	0,  // 15: penstock.v1.DecisionService.Ask:input_type -> penstock.v1.AskRequest
-	2,  // 16: penstock.v1.DecisionService.ListCommands:input_type -> penstock.v1.ListCommandsRequest
-	1,  // 17: penstock.v1.DecisionService.Ask:output_type -> penstock.v1.AskResponse
-	3,  // 18: penstock.v1.DecisionService.ListCommands:output_type -> penstock.v1.ListCommandsResponse
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	11, // 8: penstock.v1.AskResponse.before:type_name -> penstock.v1.Document
+	11, // 9: penstock.v1.AskResponse.after:type_name -> penstock.v1.Document
+	12, // 10: penstock.v1.ListCommandsRequest.page:type_name -> penstock.v1.PageRequest
+	4,  // 11: penstock.v1.ListCommandsResponse.commands:type_name -> penstock.v1.Command
+	13, // 12: penstock.v1.ListCommandsResponse.page:type_name -> penstock.v1.PageInfo
+	8,  // 13: penstock.v1.Command.at:type_name -> google.protobuf.Timestamp
+	7,  // 14: penstock.v1.Command.reason:type_name -> penstock.v1.Reason
+	8,  // 15: penstock.v1.Command.ended_at:type_name -> google.protobuf.Timestamp
+	8,  // 16: penstock.v1.Command.changes_at:type_name -> google.protobuf.Timestamp
+	0,  // 17: penstock.v1.DecisionService.Ask:input_type -> penstock.v1.AskRequest
+	2,  // 18: penstock.v1.DecisionService.ListCommands:input_type -> penstock.v1.ListCommandsRequest
+	1,  // 19: penstock.v1.DecisionService.Ask:output_type -> penstock.v1.AskResponse
+	3,  // 20: penstock.v1.DecisionService.ListCommands:output_type -> penstock.v1.ListCommandsResponse
+	19, // [19:21] is the sub-list for method output_type
+	17, // [17:19] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_decision_proto_init() }

@@ -2461,7 +2461,10 @@ type GetChangesResponse struct {
 	// JSON of the same.
 	Json string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
 	// Digest of what is shown; empty when no changes are known.
-	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// What was live before, and what the commit declares, whole; absent when the agent did not record it.
+	Before        *Document `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"`
+	After         *Document `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2515,6 +2518,20 @@ func (x *GetChangesResponse) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *GetChangesResponse) GetBefore() *Document {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *GetChangesResponse) GetAfter() *Document {
+	if x != nil {
+		return x.After
+	}
+	return nil
 }
 
 var File_penstock_v1_deployment_proto protoreflect.FileDescriptor
@@ -2757,11 +2774,13 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\x12\x1c\n" +
 	"\tcompleted\x18\x04 \x01(\bR\tcompleted\"8\n" +
 	"\x11GetChangesRequest\x12#\n" +
-	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\"T\n" +
+	"\rdeployment_id\x18\x01 \x01(\tR\fdeploymentId\"\xb0\x01\n" +
 	"\x12GetChangesResponse\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
 	"\x04json\x18\x02 \x01(\tR\x04json\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\tR\x06digest2\xd3\a\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12-\n" +
+	"\x06before\x18\x04 \x01(\v2\x15.penstock.v1.DocumentR\x06before\x12+\n" +
+	"\x05after\x18\x05 \x01(\v2\x15.penstock.v1.DocumentR\x05after2\xd3\a\n" +
 	"\x11DeploymentService\x12a\n" +
 	"\x0fListDeployments\x12#.penstock.v1.ListDeploymentsRequest\x1a$.penstock.v1.ListDeploymentsResponse\"\x03\x90\x02\x01\x12[\n" +
 	"\rGetDeployment\x12!.penstock.v1.GetDeploymentRequest\x1a\".penstock.v1.GetDeploymentResponse\"\x03\x90\x02\x01\x12R\n" +
@@ -2835,6 +2854,7 @@ var file_penstock_v1_deployment_proto_goTypes = []any{
 	(*PageInfo)(nil),                 // 39: penstock.v1.PageInfo
 	(*Facet)(nil),                    // 40: penstock.v1.Facet
 	(*Event)(nil),                    // 41: penstock.v1.Event
+	(*Document)(nil),                 // 42: penstock.v1.Document
 }
 var file_penstock_v1_deployment_proto_depIdxs = []int32{
 	33, // 0: penstock.v1.Deployment.reason:type_name -> penstock.v1.Reason
@@ -2887,33 +2907,35 @@ var file_penstock_v1_deployment_proto_depIdxs = []int32{
 	0,  // 47: penstock.v1.ApproveStageResponse.deployment:type_name -> penstock.v1.Deployment
 	0,  // 48: penstock.v1.RejectStageResponse.deployment:type_name -> penstock.v1.Deployment
 	0,  // 49: penstock.v1.SkipStageResponse.deployment:type_name -> penstock.v1.Deployment
-	9,  // 50: penstock.v1.DeploymentService.ListDeployments:input_type -> penstock.v1.ListDeploymentsRequest
-	11, // 51: penstock.v1.DeploymentService.GetDeployment:input_type -> penstock.v1.GetDeploymentRequest
-	13, // 52: penstock.v1.DeploymentService.ListEvents:input_type -> penstock.v1.ListEventsRequest
-	15, // 53: penstock.v1.DeploymentService.CancelDeployment:input_type -> penstock.v1.CancelDeploymentRequest
-	17, // 54: penstock.v1.DeploymentService.ApproveStage:input_type -> penstock.v1.ApproveStageRequest
-	19, // 55: penstock.v1.DeploymentService.RejectStage:input_type -> penstock.v1.RejectStageRequest
-	21, // 56: penstock.v1.DeploymentService.SkipStage:input_type -> penstock.v1.SkipStageRequest
-	23, // 57: penstock.v1.DeploymentService.RetryDeployment:input_type -> penstock.v1.RetryDeploymentRequest
-	25, // 58: penstock.v1.DeploymentService.RollBackTo:input_type -> penstock.v1.RollBackToRequest
-	27, // 59: penstock.v1.DeploymentService.ReadStageLog:input_type -> penstock.v1.ReadStageLogRequest
-	29, // 60: penstock.v1.DeploymentService.GetChanges:input_type -> penstock.v1.GetChangesRequest
-	10, // 61: penstock.v1.DeploymentService.ListDeployments:output_type -> penstock.v1.ListDeploymentsResponse
-	12, // 62: penstock.v1.DeploymentService.GetDeployment:output_type -> penstock.v1.GetDeploymentResponse
-	14, // 63: penstock.v1.DeploymentService.ListEvents:output_type -> penstock.v1.ListEventsResponse
-	16, // 64: penstock.v1.DeploymentService.CancelDeployment:output_type -> penstock.v1.CancelDeploymentResponse
-	18, // 65: penstock.v1.DeploymentService.ApproveStage:output_type -> penstock.v1.ApproveStageResponse
-	20, // 66: penstock.v1.DeploymentService.RejectStage:output_type -> penstock.v1.RejectStageResponse
-	22, // 67: penstock.v1.DeploymentService.SkipStage:output_type -> penstock.v1.SkipStageResponse
-	24, // 68: penstock.v1.DeploymentService.RetryDeployment:output_type -> penstock.v1.RetryDeploymentResponse
-	26, // 69: penstock.v1.DeploymentService.RollBackTo:output_type -> penstock.v1.RollBackToResponse
-	28, // 70: penstock.v1.DeploymentService.ReadStageLog:output_type -> penstock.v1.ReadStageLogResponse
-	30, // 71: penstock.v1.DeploymentService.GetChanges:output_type -> penstock.v1.GetChangesResponse
-	61, // [61:72] is the sub-list for method output_type
-	50, // [50:61] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	42, // 50: penstock.v1.GetChangesResponse.before:type_name -> penstock.v1.Document
+	42, // 51: penstock.v1.GetChangesResponse.after:type_name -> penstock.v1.Document
+	9,  // 52: penstock.v1.DeploymentService.ListDeployments:input_type -> penstock.v1.ListDeploymentsRequest
+	11, // 53: penstock.v1.DeploymentService.GetDeployment:input_type -> penstock.v1.GetDeploymentRequest
+	13, // 54: penstock.v1.DeploymentService.ListEvents:input_type -> penstock.v1.ListEventsRequest
+	15, // 55: penstock.v1.DeploymentService.CancelDeployment:input_type -> penstock.v1.CancelDeploymentRequest
+	17, // 56: penstock.v1.DeploymentService.ApproveStage:input_type -> penstock.v1.ApproveStageRequest
+	19, // 57: penstock.v1.DeploymentService.RejectStage:input_type -> penstock.v1.RejectStageRequest
+	21, // 58: penstock.v1.DeploymentService.SkipStage:input_type -> penstock.v1.SkipStageRequest
+	23, // 59: penstock.v1.DeploymentService.RetryDeployment:input_type -> penstock.v1.RetryDeploymentRequest
+	25, // 60: penstock.v1.DeploymentService.RollBackTo:input_type -> penstock.v1.RollBackToRequest
+	27, // 61: penstock.v1.DeploymentService.ReadStageLog:input_type -> penstock.v1.ReadStageLogRequest
+	29, // 62: penstock.v1.DeploymentService.GetChanges:input_type -> penstock.v1.GetChangesRequest
+	10, // 63: penstock.v1.DeploymentService.ListDeployments:output_type -> penstock.v1.ListDeploymentsResponse
+	12, // 64: penstock.v1.DeploymentService.GetDeployment:output_type -> penstock.v1.GetDeploymentResponse
+	14, // 65: penstock.v1.DeploymentService.ListEvents:output_type -> penstock.v1.ListEventsResponse
+	16, // 66: penstock.v1.DeploymentService.CancelDeployment:output_type -> penstock.v1.CancelDeploymentResponse
+	18, // 67: penstock.v1.DeploymentService.ApproveStage:output_type -> penstock.v1.ApproveStageResponse
+	20, // 68: penstock.v1.DeploymentService.RejectStage:output_type -> penstock.v1.RejectStageResponse
+	22, // 69: penstock.v1.DeploymentService.SkipStage:output_type -> penstock.v1.SkipStageResponse
+	24, // 70: penstock.v1.DeploymentService.RetryDeployment:output_type -> penstock.v1.RetryDeploymentResponse
+	26, // 71: penstock.v1.DeploymentService.RollBackTo:output_type -> penstock.v1.RollBackToResponse
+	28, // 72: penstock.v1.DeploymentService.ReadStageLog:output_type -> penstock.v1.ReadStageLogResponse
+	30, // 73: penstock.v1.DeploymentService.GetChanges:output_type -> penstock.v1.GetChangesResponse
+	63, // [63:74] is the sub-list for method output_type
+	52, // [52:63] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_deployment_proto_init() }

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file penstock/v1/common.proto.
  */
 export const file_penstock_v1_common: GenFile = /*@__PURE__*/
-  fileDesc("ChhwZW5zdG9jay92MS9jb21tb24ucHJvdG8SC3BlbnN0b2NrLnYxIn4KBlJlYXNvbhIMCgRjb2RlGAEgASgJEisKBGFyZ3MYAiADKAsyHS5wZW5zdG9jay52MS5SZWFzb24uQXJnc0VudHJ5EgwKBHRleHQYAyABKAkaKwoJQXJnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihAEKBkNvbW1pdBIMCgRoYXNoGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYXV0aG9yGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3VybBgFIAEoCRIUCgxhdXRob3JfZW1haWwYBiABKAkiQwoHVmVyc2lvbhIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRILCgN1cmwYBCABKAkiNAoLUGFnZVJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiIwoIUGFnZUluZm8SFwoPbmV4dF9wYWdlX3Rva2VuGAEgASgJIj4KBUZhY2V0EgwKBG5hbWUYASABKAkSJwoGdmFsdWVzGAIgAygLMhcucGVuc3RvY2sudjEuRmFjZXRWYWx1ZSI5CgpGYWNldFZhbHVlEg0KBXZhbHVlGAEgASgJEg0KBWNvdW50GAIgASgFEg0KBXRpdGxlGAMgASgJIjsKC0Vycm9yRGV0YWlsEgwKBGNvZGUYASABKAkSDgoGcmVhc29uGAIgASgJEg4KBm9iamVjdBgDIAEoCSLfAQoFRXZlbnQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIOCgZzY2hlbWEYAyABKAUSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWFjdG9yGAUgASgJEg0KBWNhdXNlGAYgASgJEiMKBnJlYXNvbhgHIAEoCzITLnBlbnN0b2NrLnYxLlJlYXNvbhIMCgRkYXRhGAggASgJEgsKA3NlcRgJIAEoAxITCgtzdHJlYW1fa2luZBgKIAEoCRIRCglzdHJlYW1faWQYCyABKAlCsAEKD2NvbS5wZW5zdG9jay52MUILQ29tbW9uUHJvdG9QAVpDZ2l0aHViLmNvbS9wZW5zdG9jay1jZC9wZW5zdG9jay9pbnRlcm5hbC9nZW4vcGVuc3RvY2svdjE7cGVuc3RvY2t2MaICA1BYWKoCC1BlbnN0b2NrLlYxygILUGVuc3RvY2tcVjHiAhdQZW5zdG9ja1xWMVxHUEJNZXRhZGF0YeoCDFBlbnN0b2NrOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChhwZW5zdG9jay92MS9jb21tb24ucHJvdG8SC3BlbnN0b2NrLnYxIn4KBlJlYXNvbhIMCgRjb2RlGAEgASgJEisKBGFyZ3MYAiADKAsyHS5wZW5zdG9jay52MS5SZWFzb24uQXJnc0VudHJ5EgwKBHRleHQYAyABKAkaKwoJQXJnc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihAEKBkNvbW1pdBIMCgRoYXNoGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYXV0aG9yGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3VybBgFIAEoCRIUCgxhdXRob3JfZW1haWwYBiABKAkiQwoHVmVyc2lvbhIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRILCgN1cmwYBCABKAkiJwoIRG9jdW1lbnQSDAoEdGV4dBgBIAEoCRINCgVub2lzZRgCIAMoBSI0CgtQYWdlUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSIjCghQYWdlSW5mbxIXCg9uZXh0X3BhZ2VfdG9rZW4YASABKAkiPgoFRmFjZXQSDAoEbmFtZRgBIAEoCRInCgZ2YWx1ZXMYAiADKAsyFy5wZW5zdG9jay52MS5GYWNldFZhbHVlIjkKCkZhY2V0VmFsdWUSDQoFdmFsdWUYASABKAkSDQoFY291bnQYAiABKAUSDQoFdGl0bGUYAyABKAkiOwoLRXJyb3JEZXRhaWwSDAoEY29kZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDgoGb2JqZWN0GAMgASgJIt8BCgVFdmVudBIKCgJpZBgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBnNjaGVtYRgDIAEoBRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFYWN0b3IYBSABKAkSDQoFY2F1c2UYBiABKAkSIwoGcmVhc29uGAcgASgLMhMucGVuc3RvY2sudjEuUmVhc29uEgwKBGRhdGEYCCABKAkSCwoDc2VxGAkgASgDEhMKC3N0cmVhbV9raW5kGAogASgJEhEKCXN0cmVhbV9pZBgLIAEoCUKwAQoPY29tLnBlbnN0b2NrLnYxQgtDb21tb25Qcm90b1ABWkNnaXRodWIuY29tL3BlbnN0b2NrLWNkL3BlbnN0b2NrL2ludGVybmFsL2dlbi9wZW5zdG9jay92MTtwZW5zdG9ja3YxogIDUFhYqgILUGVuc3RvY2suVjHKAgtQZW5zdG9ja1xWMeICF1BlbnN0b2NrXFYxXEdQQk1ldGFkYXRh6gIMUGVuc3RvY2s6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Reason says why something is as it is: a stable code, its arguments and an
@@ -128,6 +128,33 @@ export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
   messageDesc(file_penstock_v1_common, 2);
 
 /**
+ * Document is one side of a comparison as a text: one line for each value, keys sorted, secret values masked.
+ *
+ * @generated from message penstock.v1.Document
+ */
+export type Document = Message<"penstock.v1.Document"> & {
+  /**
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Lines, from 0 and rising, that no file declares: what the platform filled in, revision numbers, states. They are not
+   * compared; readers hide them unless asked.
+   *
+   * @generated from field: repeated int32 noise = 2;
+   */
+  noise: number[];
+};
+
+/**
+ * Describes the message penstock.v1.Document.
+ * Use `create(DocumentSchema)` to create a new message.
+ */
+export const DocumentSchema: GenMessage<Document> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_common, 3);
+
+/**
  * PageRequest asks for one page of a list.
  *
  * @generated from message penstock.v1.PageRequest
@@ -153,7 +180,7 @@ export type PageRequest = Message<"penstock.v1.PageRequest"> & {
  * Use `create(PageRequestSchema)` to create a new message.
  */
 export const PageRequestSchema: GenMessage<PageRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 3);
+  messageDesc(file_penstock_v1_common, 4);
 
 /**
  * PageInfo says how to go on.
@@ -174,7 +201,7 @@ export type PageInfo = Message<"penstock.v1.PageInfo"> & {
  * Use `create(PageInfoSchema)` to create a new message.
  */
 export const PageInfoSchema: GenMessage<PageInfo> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 4);
+  messageDesc(file_penstock_v1_common, 5);
 
 /**
  * Facet is one filter of a list with its choices. The counts are of what the
@@ -203,7 +230,7 @@ export type Facet = Message<"penstock.v1.Facet"> & {
  * Use `create(FacetSchema)` to create a new message.
  */
 export const FacetSchema: GenMessage<Facet> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 5);
+  messageDesc(file_penstock_v1_common, 6);
 
 /**
  * FacetValue is one choice of a filter.
@@ -236,7 +263,7 @@ export type FacetValue = Message<"penstock.v1.FacetValue"> & {
  * Use `create(FacetValueSchema)` to create a new message.
  */
 export const FacetValueSchema: GenMessage<FacetValue> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 6);
+  messageDesc(file_penstock_v1_common, 7);
 
 /**
  * ErrorDetail travels with every error.
@@ -271,7 +298,7 @@ export type ErrorDetail = Message<"penstock.v1.ErrorDetail"> & {
  * Use `create(ErrorDetailSchema)` to create a new message.
  */
 export const ErrorDetailSchema: GenMessage<ErrorDetail> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 7);
+  messageDesc(file_penstock_v1_common, 8);
 
 /**
  * Event is one recorded fact.
@@ -344,5 +371,5 @@ export type Event = Message<"penstock.v1.Event"> & {
  * Use `create(EventSchema)` to create a new message.
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_common, 8);
+  messageDesc(file_penstock_v1_common, 9);
 
