@@ -55,6 +55,7 @@ type desired struct {
 	Task       *taskDefinition `json:"task"`
 	Standalone *standalone     `json:"standalone,omitempty"`
 	Recreate   bool            `json:"recreate,omitempty"`
+	Native     *native         `json:"native,omitempty"` // of the controller ECS
 	Settle     time.Duration   `json:"settle"`
 	AppDir     string          `json:"-"`
 }
@@ -116,6 +117,8 @@ type service struct {
 	Fields     serviceFields `json:"fields"`
 	Tags       tags          `json:"tags,omitempty"`
 	Sets       []taskSet     `json:"sets,omitempty"`
+	// Native is set for the controller ECS; Sets are its revisions then.
+	Native *nativeService `json:"native,omitempty"`
 }
 
 // taskSet is a live task set.
@@ -132,6 +135,7 @@ type taskSet struct {
 	Shape    setShape  `json:"shape"`
 	Tags     tags      `json:"tags,omitempty"`
 	Created  time.Time `json:"created,omitzero"`
+	Group    string    `json:"group,omitempty"` // of the controller ECS: the target group that was resolved
 }
 
 // revision is a registered task definition.
@@ -177,6 +181,7 @@ type route struct {
 	Default  bool              `json:"default,omitempty"`
 	Priority string            `json:"priority,omitempty"`
 	Actions  []elbtypes.Action `json:"actions"`
+	Rule     string            `json:"rule,omitempty"` // ARN of the default rule that the default actions belong to
 }
 
 // snapshot is the live state of an application: the Body of platform.Live.
