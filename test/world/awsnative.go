@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -57,4 +58,26 @@ func (a *AWS) settled() string {
 		}
 	}
 	return "100/0"
+}
+
+// revisions are the running revisions of a service of the controller ECS, in the
+// form of TaskSets.
+func (a *AWS) revisions(service string) (out []string, native bool) {
+	dump := a.Cloud.ECS().Dump()
+	images := map[string]string{}
+	for _, r := range dump.Revisions {
+		images[r.ARN] = r.Image
+	}
+	for _, s := range services(dump) {
+		if s.Name != service || s.Controller != "ECS" || s.Status != "ACTIVE" {
+			continue
+		}
+		native = true
+		for _, t := range s.TaskSets {
+			if t.Status != "DRAINING" {
+				out = append(out, fmt.Sprintf("%s:%s×%d", t.Status, images[t.TaskDefinition], t.Running))
+			}
+		}
+	}
+	return out, native
 }

@@ -74,6 +74,10 @@ func (r *rollout) strategy() types.DeploymentStrategy {
 	return r.Config.V.Strategy
 }
 
+func (s *service) strategy() types.DeploymentStrategy {
+	return (&rollout{Config: s.Deployment}).strategy()
+}
+
 // rollout is the newest deployment of a service.
 func (s *service) rollout() *rollout {
 	if len(s.Rollouts) == 0 {
@@ -201,7 +205,7 @@ func (c *ECS) begin(cl *cluster, s *service, next shape, old *taskSet) {
 	}
 	r.Config.V = s.Deployment.V
 	for _, set := range s.Sets {
-		if sr := s.revisionOf(set); sr != nil && set.Status != setDraining {
+		if sr := s.revisionOf(set); sr != nil && set.Status == setPrimary {
 			r.Sources = append(r.Sources, sr.ARN)
 		}
 	}
@@ -276,7 +280,10 @@ func (c *ECS) abandon(cl *cluster, s *service, r *rollout) {
 			c.shift(s, r, 0)
 		}
 		if target := s.targetOf(r); target != nil {
-			target.Status = setDraining
+			target.Status = setActive // it goes in RECONCILE_SERVICE, when the load balancer's nodes have the weights
+			if s.strategy() == types.DeploymentStrategyRolling {
+				target.Status = setDraining
+			}
 		}
 		source.Status, source.Count = setPrimary, nil
 	}

@@ -191,8 +191,8 @@ func (c *ECS) work(cl *cluster, s *service, r *rollout) bool {
 	next := slices.Index(shiftStages, r.Stage) + 1
 	switch r.Stage {
 	case types.ServiceDeploymentLifecycleStageReconcileService:
-		if len(s.Sets) > 2 { // what an abandoned deployment left is still going
-			return false
+		if len(s.Sets) > 2 { // what an abandoned deployment left
+			return c.clear(s, r, target)
 		}
 	case types.ServiceDeploymentLifecycleStageScaleUp:
 		if r.Phase == 0 {
@@ -238,6 +238,23 @@ func (c *ECS) work(cl *cluster, s *service, r *rollout) bool {
 		c.enter(r, next)
 	}
 	return true
+}
+
+// clear ends the tasks of revisions that are neither the former nor the new one, once no node of the load balancer sends requests to them.
+func (c *ECS) clear(s *service, r *rollout, target *taskSet) bool {
+	if r.Phase == 0 {
+		if !c.wait(r, c.cfg.Timing.Shift) {
+			return false
+		}
+		r.Phase = 1
+	}
+	moved := false
+	for _, set := range s.Sets {
+		if set != target && set != c.source(s, r) && set.Status != setDraining {
+			set.Status, moved = setDraining, true
+		}
+	}
+	return moved
 }
 
 func (c *ECS) succeed(s *service, r *rollout) {

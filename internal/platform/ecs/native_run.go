@@ -152,12 +152,17 @@ func (j *job) rollout(ctx context.Context) (ours, newest *rollout, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	begun, _, err := platform.Recall[rolloutRecord](j.j, keyRollout)
+	if err != nil {
+		return nil, nil, err
+	}
 	all, err := j.c.Rollouts(ctx, j.d.Cluster, j.d.Name)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i := range all {
-		if known && all[i].Revision == rec.ARN && ours == nil {
+		// Somebody else can force another deployment of the same revision: once ours is known it goes by its ARN.
+		if begun.ARN == all[i].ARN || begun.ARN == "" && known && all[i].Revision == rec.ARN && ours == nil {
 			ours = &all[i]
 		}
 	}

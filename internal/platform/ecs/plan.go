@@ -175,7 +175,7 @@ func (p *planner) checkService() error {
 		return invalid("service %s is %s: wait until it is gone, then deploy again", s.Name, s.Status)
 	}
 	if want := p.d.controller(); s.Controller != want {
-		return invalid("service %s has the deployment controller %s, the service file says %s: plan the change with penstock app migrate, or correct deploymentController in the file", s.Name, s.Controller, want)
+		return invalid("service %s has the deployment controller %s, the service file says %s: correct deploymentController in the file, or move to a second service (docs/guide/ecs-native.md, Moving between the controllers)", s.Name, s.Controller, want)
 	}
 	return nil
 }
