@@ -9,7 +9,7 @@ import (
 )
 
 // controllerECS is the deployment controller of services that shift their traffic themselves. Such services are deployed by service
-// deployments, which pauses hold between the stages (ADR 0013).
+// deployments, which pauses hold between the stages (ADR 0014).
 const controllerECS = "ECS"
 
 // native is what the service file of such a service says besides.
