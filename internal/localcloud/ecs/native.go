@@ -108,7 +108,7 @@ func (s *service) revisionOf(set *taskSet) *serviceRevision {
 // keptRollouts is how many service deployments and revisions are kept. DG: "the last 90 days"; tests and demos need fewer.
 const keptRollouts = 50
 
-// change is what CreateService and UpdateService can say about the tasks of a service with the ECS controller. Nil leaves.
+// shape is what CreateService and UpdateService can say about the tasks of a service with the ECS controller. Nil leaves.
 type shape struct {
 	definition *string
 	lbs        []types.LoadBalancer
@@ -127,7 +127,7 @@ func ofRevision(r *serviceRevision) shape {
 	return shape{&r.TaskDefinition, r.LoadBalancers, r.Network, r.Platform, r.Registries, r.Providers, r.LaunchType}
 }
 
-// over returns base with what an update gives put over it.
+// ofUpdate is base with what an update gives put over it.
 func ofUpdate(base shape, in *awsecs.UpdateServiceInput) shape {
 	if in.TaskDefinition != nil {
 		base.definition = in.TaskDefinition
@@ -175,7 +175,7 @@ func (c *ECS) updateNative(cl *cluster, s *service, in *awsecs.UpdateServiceInpu
 		return nil
 	}
 	if r := s.rollout(); r != nil && !r.over() {
-		c.abandon(cl, s, r)
+		c.abandon(s, r)
 	}
 	c.begin(cl, s, next, s.primary())
 	return nil
@@ -273,7 +273,7 @@ func resolved(rev *serviceRevision) []types.LoadBalancer {
 
 // abandon ends a deployment that another one takes the place of: traffic goes back, its tasks go. API, DeploymentLifecycleHook: RECONCILE_SERVICE is for
 // "a new service deployment with more than 1 service revision in an ACTIVE state". What becomes of the former deployment is not documented.
-func (c *ECS) abandon(cl *cluster, s *service, r *rollout) {
+func (c *ECS) abandon(s *service, r *rollout) {
 	now := c.now()
 	if source := c.source(s, r); source != nil {
 		if r.Weight > 0 || r.TestWeight > 0 {

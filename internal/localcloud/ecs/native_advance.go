@@ -26,7 +26,7 @@ func (c *ECS) advanceAll() {
 	for _, cl := range c.st.sortedClusters() {
 		for _, s := range cl.sortedServices() {
 			for range advanceLimit {
-				if s.Controller != types.DeploymentControllerTypeEcs || s.Status != serviceActive || !c.advance(cl, s) {
+				if s.Controller != types.DeploymentControllerTypeEcs || s.Status != serviceActive || !c.advance(s) {
 					break
 				}
 				c.advanced = true
@@ -38,7 +38,7 @@ func (c *ECS) advanceAll() {
 }
 
 // advance makes one move and reports whether it made one.
-func (c *ECS) advance(cl *cluster, s *service) bool {
+func (c *ECS) advance(s *service) bool {
 	r := s.rollout()
 	if r == nil || r.over() {
 		return false
@@ -71,9 +71,9 @@ func (c *ECS) advance(cl *cluster, s *service) bool {
 		return true
 	}
 	if r.strategy() == types.DeploymentStrategyRolling {
-		return c.roll(cl, s, r)
+		return c.roll(s, r)
 	}
-	return c.work(cl, s, r)
+	return c.work(s, r)
 }
 
 func (c *ECS) requestBack(r *rollout, reason string) {
@@ -183,7 +183,7 @@ func (c *ECS) wait(r *rollout, d time.Duration) bool {
 }
 
 // work does what the present stage is for, and goes on to the next.
-func (c *ECS) work(cl *cluster, s *service, r *rollout) bool {
+func (c *ECS) work(s *service, r *rollout) bool {
 	if held, moved := c.held(r); held {
 		return moved
 	}

@@ -75,7 +75,7 @@ func (c *ECS) goBack(s *service, r *rollout) bool {
 }
 
 // roll replaces tasks of the former revision by tasks of the new one.
-func (c *ECS) roll(_ *cluster, s *service, r *rollout) bool {
+func (c *ECS) roll(s *service, r *rollout) bool {
 	target, source := s.targetOf(r), c.source(s, r)
 	if source == nil || source == target {
 		if target.Count != nil {
