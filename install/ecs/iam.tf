@@ -60,6 +60,18 @@ data "aws_iam_policy_document" "agent" {
   }
 
   statement {
+    sid = "ServiceDeployments"
+    actions = [
+      "ecs:ListServiceDeployments", "ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions",
+      "ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment",
+    ]
+    resources = flatten([
+      for c in var.deploys_to :
+      ["${local.ecs}:service/${c}/*", "${local.ecs}:service-deployment/${c}/*", "${local.ecs}:service-revision/${c}/*"]
+    ])
+  }
+
+  statement {
     sid     = "Tags"
     actions = ["ecs:TagResource", "ecs:UntagResource"]
     resources = concat(

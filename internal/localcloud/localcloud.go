@@ -1,4 +1,4 @@
-// Package localcloud is an AWS-compatible cloud on this machine: ECS with the EXTERNAL controller, Elastic Load Balancing, SSM parameters, Secrets Manager
+// Package localcloud is an AWS-compatible cloud on this machine: ECS with the controllers EXTERNAL and ECS, Elastic Load Balancing, SSM parameters, Secrets Manager
 // and STS behind one endpoint. Tasks are real processes behind a real weighted router, or live in memory for virtual time: runtime, prober and clock are injected.
 //
 // It is for the demo, for tests and for rehearsing pipelines. It is written from AWS's documentation, listens on loopback only, checks every call's signature
@@ -155,7 +155,7 @@ func (c *Cloud) ecsConfig() ecs.Config {
 	p := c.opts.Profile
 	cfg := ecs.Config{
 		Account: c.opts.Account, Region: c.opts.Region, Seed: c.opts.Seed, Clock: c.opts.Clock, Runtime: c.opts.Runtime, Balancer: c.elb,
-		Timing: ecs.Timing{Provision: p.Provision, Deprovision: p.Deprovision, Watch: p.Watch}, MaxLag: p.ReadLag, Secret: c.secretValue,
+		Timing: ecs.Timing{Provision: p.Provision, Deprovision: p.Deprovision, Watch: p.Watch, Shift: p.shift()}, MaxLag: p.ReadLag, Secret: c.secretValue,
 		Changed: c.disk.dirty, Log: c.opts.Log, Network: c.network.number(),
 	}
 	if p.ReadLag > 0 {

@@ -47,6 +47,14 @@ func AWSLike() Profile {
 	}
 }
 
+// shift is how long a service deployment waits behind a change of weights: until the slowest node has it. What AWS waits is not documented.
+func (p Profile) shift() time.Duration {
+	if p.WeightLagMax == 0 {
+		return 0
+	}
+	return p.WeightLagMax + time.Second
+}
+
 // ProfileNamed finds a profile by name: "ideal" or "aws-like".
 func ProfileNamed(name string) (Profile, error) {
 	switch name {

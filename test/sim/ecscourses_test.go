@@ -63,6 +63,11 @@ func ecsCourses() []course {
 		{name: "ecs first deployment and back", body: noPipeline, images: dead, want: "ROLLED_BACK"},
 		{name: "ecs adoption", live: true, body: articleCanary, want: "SUCCESS"},
 		{name: "ecs adoption and back", live: true, body: articleCanary, images: sick, want: "ROLLED_BACK"},
+		{name: "ecs native canary", native: "CANARY", first: noPipeline, body: articleCanary, want: "SUCCESS"},
+		{name: "ecs native canary and back", native: "CANARY", first: noPipeline, body: articleCanary, cancel: "WAIT", want: "ROLLED_BACK"},
+		{name: "ecs native sick canary", native: "CANARY", first: noPipeline, body: articleCanary, images: sick, want: "ROLLED_BACK"},
+		{name: "ecs native blue-green and back", native: "BLUE_GREEN", first: noPipeline, body: ecsBlueGreen, cancel: "ECS_PRIMARY_ROLLOUT", want: "ROLLED_BACK"},
+		{name: "ecs native first deployment and back", native: "BLUE_GREEN", body: noPipeline, images: dead, want: "ROLLED_BACK"},
 	}
 }
 

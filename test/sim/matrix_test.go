@@ -28,6 +28,7 @@ type course struct {
 	live   bool   // a service is there, made by somebody else
 	images map[string]memory.Behaviour
 	cancel string // a person cancels in this stage
+	native string // strategy of a service with the controller ECS, "" for EXTERNAL
 }
 
 // cloud reports whether the course runs on the local cloud.
@@ -221,7 +222,7 @@ func (c course) begin(w *world.World) int {
 		w.Tick(30 * time.Second)
 	case c.first != "":
 		if c.ecs() {
-			w.CommitECS("web", "v1", c.first)
+			c.commit(w, "v1", c.first)
 		} else {
 			w.Commit("main", "v1", map[string]string{world.AppFile("web"): c.first})
 		}
@@ -239,7 +240,15 @@ func (c course) deploy(w *world.World) {
 	for image, b := range c.images {
 		w.AWS.Behave(image, b)
 	}
-	w.CommitECS("web", "v2", c.body)
+	c.commit(w, "v2", c.body)
+}
+
+func (c course) commit(w *world.World, image, body string) {
+	if c.native != "" {
+		w.CommitNative("web", image, c.native, body)
+		return
+	}
+	w.CommitECS("web", image, body)
 }
 
 // awsGuards are the hooks of calls to the local cloud.

@@ -167,6 +167,9 @@ func (a *AWS) TaskSets(service string) (out []string) {
 	ctx := context.Background()
 	sets, err := a.ECS.DescribeTaskSets(ctx, &awsecs.DescribeTaskSetsInput{Cluster: aws.String("demo"), Service: &service})
 	if err != nil {
+		if out, native := a.revisions(service); native {
+			return out
+		}
 		return []string{err.Error()}
 	}
 	for _, s := range sets.TaskSets {

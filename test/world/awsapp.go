@@ -42,7 +42,12 @@ func (a *AWS) Files(name, image, body string) map[string]string {
 // CommitECS commits a version of an application on ECS.
 func (w *World) CommitECS(name, image, body string) string {
 	w.T.Helper()
-	sha := w.Commit("main", name+" "+image, w.AWS.Files(name, image, body))
+	return w.commitECS(name, image, w.AWS.Files(name, image, body))
+}
+
+func (w *World) commitECS(name, image string, files map[string]string) string {
+	w.T.Helper()
+	sha := w.Commit("main", name+" "+image, files)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.declared[sha] = image

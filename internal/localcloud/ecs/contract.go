@@ -63,4 +63,8 @@ type Balancer interface {
 	Deregister(tgARN, id string)
 	// Health returns "initial", "healthy", "unhealthy", "draining", "unused", or "" when the target is unknown or gone, and since when.
 	Health(tgARN, id string) (state string, since time.Time)
+	// Shift gives the target groups of a rule's forward action new weights, as ECS does during a service deployment.
+	Shift(ruleARN string, weights map[string]int32) error
+	// RuleGroups lists the target groups that a rule forwards to; none when there is no such rule.
+	RuleGroups(ruleARN string) []string
 }

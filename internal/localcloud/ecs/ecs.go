@@ -21,6 +21,8 @@ type Timing struct {
 	Deprovision time.Duration
 	// Watch is how often the scheduler looks at target health while tasks are registered or draining; 0 means one second.
 	Watch time.Duration
+	// Shift is how long a service deployment waits behind a change of weights until the load balancer's nodes have it.
+	Shift time.Duration
 }
 
 // Config is what the control plane needs from the outside.
@@ -50,14 +52,15 @@ type Config struct {
 type ECS struct {
 	cfg Config
 
-	mu      sync.Mutex
-	st      *state
-	rnd     *rand.Rand // identifiers of objects
-	evRnd   *rand.Rand // identifiers of events, apart so that a read that notices something does not change what follows
-	history []version
-	watch   clock.Timer
-	closed  bool
-	effects []func() // calls to the runtime, made in order once the mutex is free
+	mu       sync.Mutex
+	st       *state
+	rnd      *rand.Rand // identifiers of objects
+	evRnd    *rand.Rand // identifiers of events, apart so that a read that notices something does not change what follows
+	history  []version
+	watch    clock.Timer
+	closed   bool
+	advanced bool     // a service deployment has moved since the last settle
+	effects  []func() // calls to the runtime, made in order once the mutex is free
 
 	running sync.Mutex // held while effects run, so that their order is kept
 
@@ -92,6 +95,8 @@ func (c *ECS) Service() awswire.Service {
 		awswire.Op(write(c, c.createTaskSet)), awswire.Op(read(c, c.describeTaskSets)), awswire.Op(write(c, c.updateTaskSet)),
 		awswire.Op(write(c, c.deleteTaskSet)), awswire.Op(write(c, c.updateServicePrimaryTaskSet)),
 		awswire.Op(write(c, c.runTask)), awswire.Op(write(c, c.stopTask)), awswire.Op(read(c, c.listTasks)), awswire.Op(read(c, c.describeTasks)),
+		awswire.Op(read(c, c.listServiceDeployments)), awswire.Op(read(c, c.describeServiceDeployments)), awswire.Op(read(c, c.describeServiceRevisions)),
+		awswire.Op(write(c, c.stopServiceDeployment)), awswire.Op(write(c, c.continueServiceDeployment)),
 		awswire.Op(write(c, c.tagResource)), awswire.Op(write(c, c.untagResource)), awswire.Op(read(c, c.listTagsForResource)),
 	)
 }
@@ -166,6 +171,8 @@ func (c *ECS) settle() {
 			c.judge(cl, s, now)
 		}
 	}
+	c.advanced = false
+	c.advanceAll()
 	c.remember(now)
 	c.armWatch()
 }

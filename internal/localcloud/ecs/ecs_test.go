@@ -53,6 +53,13 @@ func (h *hands) TargetGroupAttached(string) (exists, used bool) { return true, t
 func (h *hands) Register(_, _ string, _ string, port int)       { h.note("register :%d", port) }
 func (h *hands) Deregister(string, string)                      { h.note("deregister") }
 
+func (h *hands) Shift(rule string, weights map[string]int32) error {
+	h.note("shift %s %v", rule, weights)
+	return nil
+}
+
+func (h *hands) RuleGroups(string) []string { return nil }
+
 func (h *hands) Health(string, string) (state string, _ time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -3,6 +3,7 @@ package ecs
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
@@ -33,6 +34,7 @@ func (c *ECS) Load(body []byte) error {
 			c.lose(cl, t)
 		}
 		for _, s := range cl.sortedServices() {
+			c.rearm(s)
 			c.reconcile(cl, s)
 		}
 	}
@@ -49,4 +51,21 @@ func (c *ECS) lose(cl *cluster, t *task) {
 	t.Launched = false // the runtime of this program has never heard of it
 	c.noteStop(t, types.TaskStopCodeTerminationNotice, "Host terminated: the local cloud was restarted.")
 	c.taskEnded(cl, t)
+}
+
+// rearm sets the timers of a service deployment that was under way.
+func (c *ECS) rearm(s *service) {
+	r := s.rollout()
+	if r == nil || r.over() {
+		return
+	}
+	at := []time.Time{r.StageAt.Add(stageLength), r.Due}
+	for _, h := range r.Hooks {
+		at = append(at, h.Expires)
+	}
+	for _, t := range at {
+		if d := t.Sub(c.now()); d > 0 {
+			c.after(d, func() {})
+		}
+	}
 }

@@ -24,6 +24,7 @@ func (c *ECS) noteFailure(t *task) {
 	if set == nil {
 		return
 	}
+	set.Failed++
 	now := c.now()
 	if !t.StartedAt.IsZero() && now.Sub(t.StartedAt) >= goodRun {
 		set.Failures = 0
@@ -82,6 +83,9 @@ func (c *ECS) reconcile(cl *cluster, s *service) {
 
 func (c *ECS) reconcileSet(cl *cluster, s *service, set *taskSet) {
 	want := computed(s.DesiredCount, set.Scale)
+	if set.Count != nil {
+		want = *set.Count
+	}
 	if s.Status != serviceActive || set.Status == setDraining {
 		want = 0
 	}
@@ -230,7 +234,7 @@ func (c *ECS) onWatch() {
 		}
 	}
 	c.settle()
-	if acted {
+	if acted || c.advanced {
 		c.unlock()
 	} else {
 		c.mu.Unlock() // nothing to save and nothing to call

@@ -32,11 +32,16 @@ func (c *ECS) createService(ctx context.Context, in *awsecs.CreateServiceInput) 
 	}
 	s := c.newService(ctx, cl, in)
 	if s.Controller == types.DeploymentControllerTypeEcs {
-		set, err := c.rollingSet(cl, s, in.TaskDefinition, in.LoadBalancers, in.NetworkConfiguration, in.LaunchType)
+		rev, err := c.st.startable(in.TaskDefinition)
 		if err != nil {
 			return nil, err
 		}
-		s.Sets = append(s.Sets, set)
+		first := ofCreate(in)
+		first.definition = &rev.ARN
+		if err := c.checkNative(rev, first, s.Deployment.V); err != nil {
+			return nil, err
+		}
+		c.begin(cl, s, first, nil)
 	}
 	cl.Services[name] = s
 	if in.ClientToken != nil {
@@ -136,25 +141,6 @@ func checkExternal(in *awsecs.CreateServiceInput) error {
 	return nil
 }
 
-// rollingSet makes the one deployment of a service with the rolling ECS controller.
-func (c *ECS) rollingSet(cl *cluster, s *service, definition *string, lbs []types.LoadBalancer, network *types.NetworkConfiguration, launch types.LaunchType) (*taskSet, error) {
-	rev, err := c.st.startable(definition)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.checkPlacement(rev, lbs, network, launch); err != nil {
-		return nil, err
-	}
-	if launch == "" {
-		launch = types.LaunchTypeEc2
-	}
-	now := c.now()
-	return &taskSet{
-		ID: c.setID(), Seq: c.seq(), Hidden: true, Status: setPrimary, TaskDefinition: rev.ARN, LaunchType: launch, Network: network, LoadBalancers: lbs,
-		Scale: 100, CreatedAt: now, UpdatedAt: now, StableAt: now,
-	}, nil
-}
-
 // maxServices is how many services one DescribeServices may name (SDK: "up to 10").
 const maxServices = 10
 
@@ -217,7 +203,7 @@ func (c *ECS) updateService(_ context.Context, in *awsecs.UpdateServiceInput) (*
 		return nil, err
 	}
 	if s.Controller == types.DeploymentControllerTypeEcs {
-		if err := c.roll(cl, s, in); err != nil {
+		if err := c.updateNative(cl, s, in); err != nil {
 			return nil, err
 		}
 	}
@@ -282,34 +268,6 @@ func checkUpdateService(s *service, in *awsecs.UpdateServiceInput) error {
 	if in.ForceNewDeployment {
 		return errInvalid("Cannot force a new deployment on services with an EXTERNAL deployment controller.")
 	}
-	return nil
-}
-
-// roll replaces the deployment of a service with the rolling controller when something about its tasks changes.
-func (c *ECS) roll(cl *cluster, s *service, in *awsecs.UpdateServiceInput) error {
-	if in.DeploymentConfiguration != nil {
-		s.Deployment.V = in.DeploymentConfiguration
-	}
-	if in.TaskDefinition == nil && !in.ForceNewDeployment && in.NetworkConfiguration == nil && in.LoadBalancers == nil {
-		return nil
-	}
-	old := s.primary()
-	definition, lbs, network := &old.TaskDefinition, old.LoadBalancers, old.Network
-	if in.TaskDefinition != nil {
-		definition = in.TaskDefinition
-	}
-	if in.LoadBalancers != nil {
-		lbs = in.LoadBalancers
-	}
-	if in.NetworkConfiguration != nil {
-		network = in.NetworkConfiguration
-	}
-	set, err := c.rollingSet(cl, s, definition, lbs, network, old.LaunchType)
-	if err != nil {
-		return err
-	}
-	old.Status = setDraining
-	s.Sets = append(s.Sets, set)
 	return nil
 }
 

@@ -67,6 +67,9 @@ type service struct {
 	Tags               []types.Tag
 	Events             []serviceEvent // newest first, at most 100
 	Sets               []*taskSet     // in order of creation
+	// Of the ECS controller, oldest first.
+	Rollouts  []*rollout
+	Revisions []*serviceRevision
 }
 
 type serviceEvent struct {
@@ -74,7 +77,7 @@ type serviceEvent struct {
 	At          time.Time
 }
 
-// taskSet is a task set, or (Hidden) the one deployment of a service with the rolling ECS controller.
+// taskSet is a task set, or (Hidden) the tasks of one revision of a service with the ECS controller.
 type taskSet struct {
 	ID, ARN, Status string // ACTIVE, PRIMARY, DRAINING
 	Seq             int64
@@ -88,6 +91,7 @@ type taskSet struct {
 	LoadBalancers   []types.LoadBalancer
 	Registries      []types.ServiceRegistry
 	Scale           float64 // percent
+	Count           *int32  // of a hidden set whose deployment says how many tasks it may have
 	Computed        int32
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
@@ -96,6 +100,7 @@ type taskSet struct {
 	StartedBy       *string
 	Tags            []types.Tag
 	Failures        int       // unexpected ends in a row
+	Failed          int       // unexpected ends ever
 	RetryAt         time.Time // no start before this
 	retryArmed      time.Time // the instant for which a timer is pending
 	Unhealthy       map[string]bool
@@ -189,6 +194,11 @@ func (cl *cluster) clone() *cluster {
 		copied := *s
 		copied.Sets = cloneAll(s.Sets)
 		copied.Events = slices.Clone(s.Events)
+		copied.Revisions = cloneAll(s.Revisions)
+		copied.Rollouts = cloneAll(s.Rollouts)
+		for _, r := range copied.Rollouts {
+			r.Hooks = slices.Clone(r.Hooks)
+		}
 		out.Services[name] = &copied
 	}
 	out.Tasks = make(map[string]*task, len(cl.Tasks))

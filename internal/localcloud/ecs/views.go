@@ -73,6 +73,13 @@ func (c *ECS) serviceView(_ *state, cl *cluster, s *service, tags bool) *types.S
 		out.TaskDefinition, out.LaunchType, out.CapacityProviderStrategy = aws.String(p.TaskDefinition), p.LaunchType, p.Providers
 		out.PlatformVersion, out.NetworkConfiguration = p.PlatformVersion, p.Network
 		out.LoadBalancers, out.ServiceRegistries = orEmpty(p.LoadBalancers), orEmpty(p.Registries)
+		if rev := s.revisionOf(p); rev != nil {
+			out.LoadBalancers = orEmpty(rev.LoadBalancers)
+		}
+	}
+	if r := s.rollout(); r != nil {
+		out.CurrentServiceDeployment = aws.String(r.ARN)
+		out.CurrentServiceRevisions = currentRevisions(cl, s)
 	}
 	if tags {
 		out.Tags = orEmpty(s.Tags)
@@ -84,12 +91,12 @@ func deploymentView(s *service, set *taskSet, pending, running int32) types.Depl
 	out := types.Deployment{
 		Id: aws.String(set.ID), Status: aws.String("PRIMARY"), TaskDefinition: aws.String(set.TaskDefinition), DesiredCount: set.Computed,
 		PendingCount: pending, RunningCount: running, CreatedAt: aws.Time(set.CreatedAt), UpdatedAt: aws.Time(set.UpdatedAt), LaunchType: set.LaunchType,
-		NetworkConfiguration: set.Network, RolloutState: types.DeploymentRolloutStateInProgress, FailedTasks: int32(set.Failures),
+		NetworkConfiguration: set.Network, RolloutState: types.DeploymentRolloutStateInProgress, FailedTasks: int32(set.Failed),
 	}
-	if set.Status == setDraining {
+	if set.Status != setPrimary {
 		out.Status = aws.String("ACTIVE") // a deployment that still has tasks but was replaced (API, Deployment.status)
 	}
-	if set.Stable && len(s.Sets) == 1 {
+	if r := s.rollout(); r != nil && r.over() && len(s.Sets) == 1 {
 		out.RolloutState = types.DeploymentRolloutStateCompleted
 	}
 	return out

@@ -30,6 +30,9 @@ func (a *awsCloud) Service(ctx context.Context, cluster, name string) (*service,
 			continue
 		}
 		live := serviceOf(s)
+		if live.Controller == controllerECS {
+			return a.native(ctx, live, s)
+		}
 		if len(s.TaskSets) == 0 {
 			return live, nil
 		}

@@ -98,7 +98,8 @@ func (a *awsCloud) RoutesOf(ctx context.Context, loadBalancers []string) ([]rout
 			continue // only application load balancers have rules
 		}
 		g.Go(func() error {
-			rules, err := a.rules(gctx, &elb.DescribeRulesInput{ListenerArn: l.ListenerArn}, aws.ToString(l.ListenerArn))
+			rules, def, err := a.rules(gctx, &elb.DescribeRulesInput{ListenerArn: l.ListenerArn}, aws.ToString(l.ListenerArn))
+			found[i][0].Rule = def
 			found[i] = append(found[i], rules...)
 			return err
 		})
@@ -120,23 +121,26 @@ func (a *awsCloud) listeners(ctx context.Context, in *elb.DescribeListenersInput
 	}, in)
 }
 
-// rules reads all pages of rules. The default rule is left out: the listener's default actions stand for it.
-func (a *awsCloud) rules(ctx context.Context, in *elb.DescribeRulesInput, listener string) ([]route, error) {
+// rules reads all pages of rules. Of the default rule only the ARN is said: the listener's default actions stand for it.
+func (a *awsCloud) rules(ctx context.Context, in *elb.DescribeRulesInput, listener string) ([]route, string, error) {
 	var all []route
+	byDefault := ""
 	for {
 		out, err := call(ctx, a, "elasticloadbalancing:DescribeRules", func(ctx context.Context, in *elb.DescribeRulesInput) (*elb.DescribeRulesOutput, error) {
 			return a.elb.DescribeRules(ctx, in)
 		}, in)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		for _, r := range out.Rules {
-			if !aws.ToBool(r.IsDefault) {
+			if aws.ToBool(r.IsDefault) {
+				byDefault = aws.ToString(r.RuleArn)
+			} else {
 				all = append(all, route{ARN: aws.ToString(r.RuleArn), Listener: listener, Priority: aws.ToString(r.Priority), Actions: r.Actions})
 			}
 		}
 		if aws.ToString(out.NextMarker) == "" {
-			return all, nil
+			return all, byDefault, nil
 		}
 		in.Marker = out.NextMarker
 	}
@@ -145,9 +149,9 @@ func (a *awsCloud) rules(ctx context.Context, in *elb.DescribeRulesInput, listen
 // Reread implements routes: two calls side by side, however many routes there are up to a batch.
 func (a *awsCloud) Reread(ctx context.Context, known []route) ([]route, error) {
 	var defaults, rules []string
-	listener := map[string]string{}
+	listener, rule := map[string]string{}, map[string]string{}
 	for _, r := range known {
-		listener[r.ARN] = r.Listener
+		listener[r.ARN], rule[r.ARN] = r.Listener, r.Rule
 		if r.Default {
 			defaults = append(defaults, r.ARN)
 		} else {
@@ -172,7 +176,8 @@ func (a *awsCloud) Reread(ctx context.Context, known []route) ([]route, error) {
 	})
 	g.Go(func() (err error) {
 		a2, err = rereadBatches(rules, func(arns []string) ([]route, error) {
-			return a.rules(gctx, &elb.DescribeRulesInput{RuleArns: arns}, "")
+			rs, _, err := a.rules(gctx, &elb.DescribeRulesInput{RuleArns: arns}, "")
+			return rs, err
 		})
 		return err
 	})
@@ -181,7 +186,7 @@ func (a *awsCloud) Reread(ctx context.Context, known []route) ([]route, error) {
 	}
 	all := slices.Concat(a1, a2)
 	for i := range all {
-		all[i].Listener = listener[all[i].ARN]
+		all[i].Listener, all[i].Rule = listener[all[i].ARN], rule[all[i].ARN]
 	}
 	return sortedRoutes(all), nil
 }

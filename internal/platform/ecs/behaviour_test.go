@@ -143,7 +143,7 @@ func TestRefusedAtPlan(t *testing.T) {
 		pipeline string
 		words    string
 	}{
-		"another controller":  {func(w *world) { svc(w).Controller = "ECS" }, canaryPipeline, "To migrate: 1."},
+		"another controller":  {func(w *world) { svc(w).Controller = "ECS" }, canaryPipeline, "move to a second service"},
 		"service is draining": {func(w *world) { svc(w).Status = statusDraining }, canaryPipeline, "wait until it is gone"},
 		"a third group": {func(w *world) {
 			w.f.rules[1].Actions = fwd(weighted{blue, 1}, weighted{third, 1})

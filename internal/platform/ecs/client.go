@@ -10,6 +10,7 @@ import (
 // What is not there is nil, not an error. Every call is one read or one write, with all pages read.
 type cloud interface {
 	services
+	rollouts
 	tasks
 	routes
 }

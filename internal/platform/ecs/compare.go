@@ -93,6 +93,9 @@ func driftViews(d *desired, s *snapshot) (want, have object) {
 	live := serviceView(s.Service.Fields, s.Service.Tags)
 	have["service"] = live
 	have["filledIn"] = filledIn(s)
+	if d.Native != nil || s.Service.Native != nil {
+		return nativeDrift(d, s, want, have)
+	}
 	if d.Count > s.Service.Count {
 		want["service"].(object)["desiredCount"] = json.Number(strconv.Itoa(d.Count))
 		live["desiredCount"] = json.Number(strconv.Itoa(s.Service.Count))

@@ -109,6 +109,7 @@ type options struct {
 	Routes   []string `json:"routes,omitempty"`   // what will be written
 	Count    int      `json:"count,omitempty"`    // to write; 0 leaves it
 	Lower    bool     `json:"lower,omitempty"`    // the file itself was changed to fewer
+	Pauses   bool     `json:"pauses,omitempty"`   // the service deployment is held by pauses
 }
 
 // decodeStage reads the options of one stage of the pipeline.

@@ -1,5 +1,6 @@
 // Package ecs deploys applications to Amazon ECS: services with the EXTERNAL deployment controller, whose versions are task
-// sets, behind an Application Load Balancer or in service discovery, and standalone tasks.
+// sets, behind an Application Load Balancer or in service discovery, services with the ECS deployment controller, whose
+// service deployments are held between the stages by pauses (files native*.go, ADR 0014), and standalone tasks.
 //
 // How a canary goes: the new version starts as a task set of its own behind the canary target group; listener rules shift a
 // share of the requests to it by weight; the primary rollout starts the new version behind the primary group, makes it the

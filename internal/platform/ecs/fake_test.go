@@ -23,6 +23,7 @@ import (
 // After every write and every tick it checks the traffic invariant: a group that has weight, or had it within the last
 // lag seconds (nodes of a load balancer apply weights late), has the healthy targets that its share needs.
 type fakeCloud struct {
+	rollouts  // none: services of the controller ECS are tried on the local cloud (test/world)
 	mu        sync.Mutex
 	now       time.Time
 	n         int

@@ -30,7 +30,11 @@ func (p *Platform) Guard(ctx context.Context, h platform.Held) (platform.Breach,
 	if err != nil || d.Standalone != nil || h.Stage.Name == stageBack {
 		return platform.Breach{}, err
 	}
+	d.orient(snap)
 	g := guard{p: p, c: c, h: h, d: d, snap: snap, j: &job{c: c, j: h.Journal, d: d, snap: snap, s: platform.Step{DeploymentID: h.DeploymentID, Now: h.Now}}}
+	if d.Native != nil {
+		return g.native(ctx)
+	}
 	return g.look(ctx)
 }
 

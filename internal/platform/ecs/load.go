@@ -41,6 +41,7 @@ func (p *Platform) Load(ctx context.Context, src platform.Source) (platform.Desi
 			decodeStage(d, st.Name, st.With)
 		}
 	}
+	l.nativePipeline(des)
 	des.Task = task
 	if task != nil {
 		l.groups(des)
@@ -154,16 +155,20 @@ func (l *loader) checkService(n spec.Node, s ecstypes.Service, des *desired) {
 	if des.Count < 0 {
 		l.d.Fail(n.Get("desiredCount"), "", "must not be negative")
 	}
-	if s.SchedulingStrategy != "" && s.SchedulingStrategy != ecstypes.SchedulingStrategyReplica {
-		l.d.Fail(n.Get("schedulingStrategy"), "use REPLICA", "services with the EXTERNAL controller cannot be %s", s.SchedulingStrategy)
+	if c := s.DeploymentController; c != nil && c.Type == controllerECS {
+		l.native(n, s, des)
+	} else if c != nil && c.Type != external {
+		l.d.Fail(n.Get("deploymentController").Get("type"), "write deploymentController: {type: EXTERNAL} or {type: ECS}", "the deployment controller must be EXTERNAL or ECS, found %q", c.Type)
 	}
-	if c := s.DeploymentController; c != nil && c.Type != external {
-		l.d.Fail(n.Get("deploymentController").Get("type"), "write deploymentController: {type: EXTERNAL}", "the deployment controller must be EXTERNAL, found %q", c.Type)
+	if s.SchedulingStrategy != "" && s.SchedulingStrategy != ecstypes.SchedulingStrategyReplica {
+		l.d.Fail(n.Get("schedulingStrategy"), "use REPLICA", "services with the %s controller cannot be %s", des.controller(), s.SchedulingStrategy)
 	}
 	if len(s.LaunchType) > 0 && len(s.CapacityProviderStrategy) > 0 {
 		l.d.Fail(n.Get("launchType"), "leave one of the two out", "launchType and capacityProviderStrategy exclude each other")
 	}
-	l.withoutEffect(n)
+	if des.Native == nil {
+		l.withoutEffect(n)
+	}
 }
 
 // groups checks that the target groups name a container and a port of the task definition, and completes them.

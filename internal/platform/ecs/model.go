@@ -56,6 +56,7 @@ type desired struct {
 	Task       *taskDefinition `json:"task"`
 	Standalone *standalone     `json:"standalone,omitempty"`
 	Recreate   bool            `json:"recreate,omitempty"`
+	Native     *native         `json:"native,omitempty"` // of the controller ECS
 	Settle     time.Duration   `json:"settle"`
 	AppDir     string          `json:"-"`
 }
@@ -119,6 +120,8 @@ type service struct {
 	Sets       []taskSet     `json:"sets,omitempty"`
 	// Events are the service's messages, newest first: for people, no part of the state.
 	Events []deploy.ResourceEvent `json:"-"`
+	// Native is set for the controller ECS; Sets are its revisions then.
+	Native *nativeService `json:"native,omitempty"`
 }
 
 // taskSet is a live task set.
@@ -135,6 +138,7 @@ type taskSet struct {
 	Shape    setShape  `json:"shape"`
 	Tags     tags      `json:"tags,omitempty"`
 	Created  time.Time `json:"created,omitzero"`
+	Group    string    `json:"group,omitempty"` // of the controller ECS: the target group that was resolved
 }
 
 // revision is a registered task definition.
@@ -180,6 +184,7 @@ type route struct {
 	Default  bool              `json:"default,omitempty"`
 	Priority string            `json:"priority,omitempty"`
 	Actions  []elbtypes.Action `json:"actions"`
+	Rule     string            `json:"rule,omitempty"` // ARN of the default rule that the default actions belong to
 }
 
 // snapshot is the live state of an application: the Body of platform.Live.

@@ -29,6 +29,7 @@ func (p *Platform) Observe(ctx context.Context, t platform.Target) (platform.Liv
 	if err != nil {
 		return platform.Live{}, fmt.Errorf("observe %s: %w", t.App.Name, err)
 	}
+	d.orient(o.snap)
 	live, err := o.live(d, t.App)
 	if err == nil && prov.Endpoint == "" && p.opt.Endpoint == "" {
 		for i, r := range live.State.Resources {
@@ -70,7 +71,9 @@ func observe(ctx context.Context, c cloud, d *desired, details bool) (*observati
 			}
 		}
 	}
-	return o, g.Wait()
+	err := g.Wait()
+	o.serving()
+	return o, err
 }
 
 // groupARNs are the target groups that the application owns.
@@ -200,6 +203,9 @@ func (o *observation) live(d *desired, app deploy.Ref) (platform.Live, error) {
 // unsettled lists why a deployment should not start from here.
 func unsettled(s *snapshot, d *desired) []deploy.Reason {
 	var out []deploy.Reason
+	if n := s.Service.Native; n != nil && !n.Rollout.over() {
+		out = append(out, deploy.Why(UnsettledRollout, "deployment", n.Rollout.ARN, "status", n.Rollout.Status))
+	}
 	prim := s.primary()
 	if prim == nil {
 		out = append(out, deploy.Why(UnsettledNoPrimary, "service", s.Service.Name))

@@ -21,6 +21,9 @@ const backLimit = 30 * time.Minute
 
 // shape is where a task set is placed, behind one group or none.
 func (d *desired) shape(g *targetGroup) setShape {
+	if d.Native != nil {
+		return d.nativeShape()
+	}
 	sh := d.Shape
 	if d.Access == accessELB && g != nil {
 		port := int32(g.Port)
@@ -63,6 +66,10 @@ func (*Platform) Plan(in platform.PlanInput) (platform.PlanPart, error) {
 	p.out.SettleTime, p.out.RollbackLimit = p.d.Settle, backLimit
 	if p.d.Standalone != nil {
 		return p.standalone()
+	}
+	p.d.orient(p.snap)
+	if p.d.Native != nil {
+		return p.native()
 	}
 	stages, err := p.requests()
 	if err != nil {
@@ -167,10 +174,8 @@ func (p *planner) checkService() error {
 	if s.Status != statusActive {
 		return invalid("service %s is %s: wait until it is gone, then deploy again", s.Name, s.Status)
 	}
-	if s.Controller != external {
-		return invalid("service %s has the deployment controller %s; only EXTERNAL ones can be deployed in stages. To migrate: "+
-			"1. create a service under another name from the same files (Penstock creates it with the EXTERNAL controller), behind target groups of its own; "+
-			"2. add those target groups to the listener rule and shift the weight to them; 3. delete the old service", s.Name, s.Controller)
+	if want := p.d.controller(); s.Controller != want {
+		return invalid("service %s has the deployment controller %s, the service file says %s: correct deploymentController in the file, or move to a second service (docs/guide/ecs-native.md, Moving between the controllers)", s.Name, s.Controller, want)
 	}
 	return nil
 }

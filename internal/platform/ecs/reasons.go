@@ -54,6 +54,14 @@ const (
 	ReasonNotRestored = "ECS_NOT_RESTORED"
 	// ReasonUnhealthyVersion: The new version has {healthy} healthy targets in {group}, its {share} % of the traffic needs {needed}: {detail}.
 	ReasonUnhealthyVersion = "ECS_UNHEALTHY_VERSION"
+	// ReasonRolloutRunning: Waiting for service deployment {deployment} at Amazon ECS: it is {status}, stage {stage}.
+	ReasonRolloutRunning = "ECS_DEPLOYMENT_RUNNING"
+	// ReasonRolloutPaused: Service deployment {deployment} is paused by a hook of the service file until {until}; continue or turn it back at Amazon ECS.
+	ReasonRolloutPaused = "ECS_DEPLOYMENT_PAUSED"
+	// ReasonRolloutTurned: Amazon ECS turned service deployment {deployment} back or stopped it ({status}): {reason}
+	ReasonRolloutTurned = "ECS_DEPLOYMENT_TURNED_BACK"
+	// ReasonRolloutForeign: Service deployment {deployment} ({status}) of somebody else is in the place of this one; a person has to look.
+	ReasonRolloutForeign = "ECS_DEPLOYMENT_FOREIGN"
 
 	// NoteRules: These listener rules will change: {rules}.
 	NoteRules = "ECS_RULES"
@@ -75,6 +83,10 @@ const (
 	NoteInactive = "ECS_REVISION_INACTIVE"
 	// NoteSweep: Left-over task sets without tasks will be removed: {sets}.
 	NoteSweep = "ECS_SWEEP"
+	// NoteFullSize: Amazon ECS starts the new version with all its tasks: scale {scale} % has no effect.
+	NoteFullSize = "ECS_FULL_SIZE"
+	// NoteOldTasksGo: The old tasks stop at the end of {stage}, before the pipeline is over: a way back from a later stage starts them again.
+	NoteOldTasksGo = "ECS_OLD_TASKS_GO"
 
 	// UnsettledNoPrimary: The service has no primary task set.
 	UnsettledNoPrimary = "ECS_NO_PRIMARY"
@@ -84,4 +96,6 @@ const (
 	UnsettledSets = "ECS_OTHER_SETS"
 	// UnsettledSplit: {share} % of {route} goes to the canary target group.
 	UnsettledSplit = "ECS_TRAFFIC_SPLIT"
+	// UnsettledRollout: Service deployment {deployment} at Amazon ECS is {status}.
+	UnsettledRollout = "ECS_DEPLOYMENT_UNDER_WAY"
 )

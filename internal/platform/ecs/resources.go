@@ -36,6 +36,9 @@ func (o *observation) state(d *desired, app deploy.Ref) deploy.LiveState {
 	}
 	for _, r := range o.snap.Routes {
 		out.Resources = append(out.Resources, deploy.Resource{ID: r.ARN, Parent: s.ARN, Kind: "ListenerRule", Name: r.name(), Health: deploy.HealthHealthy, Status: weightsText(r.Actions, o.groupName)})
+		if d.Native != nil && d.Native.Rule != "" && r.ARN != d.Native.Rule && r.Rule != d.Native.Rule {
+			continue // test traffic
+		}
 		if mentions(r.Actions, d.primaryARN()) {
 			out.Traffic = append(out.Traffic, traffic(d, r, o.health, o.versionsBehind(d)))
 		}
@@ -103,6 +106,12 @@ func (o *observation) setResource(d *desired, s *service, t taskSet) deploy.Reso
 
 // variant says which side a task set serves.
 func variant(d *desired, t taskSet) string {
+	if t.Group != "" {
+		if t.Group == d.canaryARN() {
+			return "canary"
+		}
+		return "primary"
+	}
 	for _, lb := range t.Shape.LoadBalancers {
 		if arn := aws.ToString(lb.TargetGroupArn); arn != "" && arn == d.canaryARN() {
 			return "canary"

@@ -94,6 +94,9 @@ func stepTable() map[string]step {
 func (p *Platform) Run(ctx context.Context, s platform.Step, j platform.Journal) (platform.Outcome, error) {
 	do, ok := stepTable()[s.Name]
 	if !ok {
+		do, ok = nativeTable()[s.Name]
+	}
+	if !ok {
 		return platform.Outcome{}, platform.Final(fmt.Errorf("step %s of %s is not known to this version", s.Name, s.Stage.Name))
 	}
 	c, _, err := p.client(ctx, s.ProviderConfig)
@@ -111,6 +114,7 @@ func (p *Platform) Run(ctx context.Context, s platform.Step, j platform.Journal)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
+	d.orient(snap)
 	run := &job{c: c, s: s, j: j, led: platform.Ledger{J: j}, d: d, snap: snap}
 	if len(s.Stage.Options) > 0 {
 		if err := json.Unmarshal(s.Stage.Options, &run.opt); err != nil {

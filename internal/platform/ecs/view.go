@@ -267,6 +267,9 @@ func desiredView(d *desired) object {
 	if d.Count > 0 {
 		s["desiredCount"] = json.Number(strconv.Itoa(d.Count))
 	}
+	if d.Native != nil {
+		s["deploymentConfiguration"] = configView(d.Service.Deployment)
+	}
 	o["service"] = object{"name": d.Name, "cluster": d.Cluster, "fields": s}
 	o["placement"] = shapeView(d.shape(d.Primary))
 	if d.Canary != nil {
@@ -283,6 +286,9 @@ func liveView(s *snapshot) object {
 			return object{"taskDefinition": taskView(s.Latest.Content)}
 		}
 		return object{}
+	}
+	if s.Service.Native != nil {
+		return nativeLiveView(s)
 	}
 	o := object{"service": serviceView(s.Service.Fields, s.Service.Tags)}
 	sets := []any{}

@@ -157,6 +157,26 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
       "detail",
     ),
   ],
+  ECS_DEPLOYMENT_RUNNING: [
+    says(msg({ message: "waiting for service deployment {deployment} at Amazon ECS: it is {status}, stage {stage}" }), "deployment", "status", "stage"),
+  ],
+  ECS_DEPLOYMENT_PAUSED: [
+    says(
+      msg({ message: "service deployment {deployment} is paused by a hook of the service file until {until}; continue or turn it back at Amazon ECS" }),
+      "deployment",
+      "until",
+    ),
+  ],
+  ECS_DEPLOYMENT_TURNED_BACK: [
+    says(msg({ message: "Amazon ECS turned service deployment {deployment} back or stopped it ({status}): {reason}" }), "deployment", "status", "reason"),
+  ],
+  ECS_DEPLOYMENT_FOREIGN: [
+    says(
+      msg({ message: "service deployment {deployment} ({status}) of somebody else is in the place of this one; a person has to look" }),
+      "deployment",
+      "status",
+    ),
+  ],
   ECS_RULES: [says(msg({ message: "these listener rules will change: {rules}" }), "rules")],
   ECS_ATTACH: [
     says(msg({ message: "target group {group} is attached nowhere; it will be added with weight 0 to {rules}, and the way back removes it again" }), "group", "rules"),
@@ -183,10 +203,15 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
     says(msg({ message: "the live revision {revision} is INACTIVE; the way back registers its content again if it is needed" }), "revision"),
   ],
   ECS_SWEEP: [says(msg({ message: "left-over task sets without tasks will be removed: {sets}" }), "sets")],
+  ECS_FULL_SIZE: [says(msg({ message: "Amazon ECS starts the new version with all its tasks: scale {scale} % has no effect" }), "scale")],
+  ECS_OLD_TASKS_GO: [
+    says(msg({ message: "the old tasks stop at the end of {stage}, before the pipeline is over: a way back from a later stage starts them again" }), "stage"),
+  ],
   ECS_NO_PRIMARY: [says(msg`the service has no primary task set`)],
   ECS_CAPACITY: [says(msg({ message: "the primary task set has {running} of {desired} tasks" }), "running", "desired")],
   ECS_OTHER_SETS: [says(msg({ message: "besides the primary there are task sets with tasks: {sets}" }), "sets")],
   ECS_TRAFFIC_SPLIT: [says(msg({ message: "{share} % of {route} goes to the canary target group" }), "share", "route")],
+  ECS_DEPLOYMENT_UNDER_WAY: [says(msg({ message: "service deployment {deployment} at Amazon ECS is {status}" }), "deployment", "status")],
 };
 
 export type Translate = (message: MessageDescriptor) => string;
