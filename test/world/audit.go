@@ -155,11 +155,12 @@ func (w *World) CheckWriter(x fake.Write) {
 	if !ok {
 		return
 	}
+	by, early := w.early(a.WriteAfter)
 	switch {
 	case a.Holder != holderOf(x.By):
 		w.Problemf("%s, but %s holds the deployment", x, a.Holder)
-	case a.SessionID != "" && time.Now().Before(a.WriteAfter):
-		w.Problemf("%s, %s before it may write", x, time.Until(a.WriteAfter))
+	case a.SessionID != "" && early:
+		w.Problemf("%s, %s before it may write", x, by)
 	}
 }
 
@@ -189,7 +190,7 @@ func (w *World) CheckSuccession(dead string) {
 		}
 		for _, id := range open {
 			a, ok := w.Assignment(id)
-			if ok && (a.Holder == holderOf(dead) || a.WriteAfter.After(time.Now())) {
+			if _, early := w.early(a.WriteAfter); ok && (a.Holder == holderOf(dead) || early) {
 				w.Problemf("15 s after the death of %s deployment %s is held by %s, which may write from %s on", dead, id, a.Holder, a.WriteAfter)
 			}
 		}

@@ -284,7 +284,7 @@ func (w *World) checkAWSWriter(c AWSCall) {
 		if d.Holder != holderOf(c.By) {
 			continue
 		}
-		if wait := time.Until(after[d.ID]); wait > 0 {
+		if wait, early := w.early(after[d.ID]); early {
 			w.Problemf("%s for %s, %s before it may write", c, d.ID, wait)
 		}
 		return

@@ -21,6 +21,7 @@ type disk struct {
 	full     atomic.Bool
 	future   atomic.Bool  // the server is of a version that writes more
 	skew     atomic.Int64 // of the wall clock, nanoseconds
+	astray   atomic.Int64 // how far the server's own clock may be off because of it, nanoseconds
 	restored atomic.Bool  // the next start is on a restored backup
 	tear     atomic.Pointer[tear]
 }
@@ -42,7 +43,16 @@ func (w *World) DiskFull(d time.Duration) {
 func (w *World) SetServerClock(by, d time.Duration) {
 	w.tracef("the server's clock is set by %s for %s", by, d)
 	w.host.disk.skew.Store(int64(by))
+	w.host.disk.astray.Add(int64(d/20 + time.Second))
 	time.AfterFunc(d, func() { w.host.disk.skew.Store(0) })
+}
+
+// early reports whether an instant of the server's clock has not come yet. That
+// clock follows one that is set by a twentieth of the time that passes, so it may
+// be off by that much afterwards.
+func (w *World) early(at time.Time) (by time.Duration, yes bool) {
+	by = time.Until(at)
+	return by, by > time.Duration(w.host.disk.astray.Load())
 }
 
 // Upgrade lets the server write events with fields that this version does not know, or no longer.
