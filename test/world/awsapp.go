@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,11 +48,19 @@ func (w *World) CommitECS(name, image, body string) string {
 
 func (w *World) commitECS(name, image string, files map[string]string) string {
 	w.T.Helper()
-	sha := w.Commit("main", name+" "+image, files)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.declared[sha] = image
-	return sha
+	return w.Commit("main", name+" "+image, files)
+}
+
+var imageLine = regexp.MustCompile(`image: (\S+)`)
+
+// declared is the image of an application on ECS that a commit declares.
+func (w *World) declared(app, commit string) string {
+	b, err := commitFiles{w, commit}.ReadFile(context.Background(), path.Join(app, "taskdef.yaml"))
+	if m := imageLine.FindSubmatch(b); err == nil && m != nil {
+		return string(m[1])
+	}
+	w.Problemf("the image that %.7s declares for %s cannot be read: %v", commit, app, err)
+	return ""
 }
 
 // Live makes a service with one primary task set of four tasks as somebody

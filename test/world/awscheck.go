@@ -172,7 +172,7 @@ func (w *World) checkECSEnd(tx store.Tx, a deploy.Application) error {
 	case d.End == deploy.EndSnapshot && !d.Plan.FirstDeploy && live.Digest != d.Plan.LiveDigest:
 		w.Problemf("%s of %s is SNAPSHOT, but live is %s", d.ID, a.Name, text)
 	}
-	if image := w.declared[d.Trigger.Commit.Hash]; d.End == deploy.EndDeclared && (!strings.HasPrefix(text, "PRIMARY:"+image+"×4 ") || !strings.HasSuffix(text, " "+w.AWS.settled())) {
+	if image := w.declared(a.Name, d.Trigger.Commit.Hash); d.End == deploy.EndDeclared && (!strings.HasPrefix(text, "PRIMARY:"+image+"×4 ") || !strings.HasSuffix(text, " "+w.AWS.settled())) {
 		w.Problemf("%s of %s is DECLARED with image %s, live is %s", d.ID, a.Name, image, text)
 	}
 	return nil

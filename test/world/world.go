@@ -81,7 +81,6 @@ type World struct {
 	trace    []string
 	aws      awsHooks
 	watch    *watch
-	declared map[string]string // image by commit
 }
 
 // New makes a world inside the current bubble; Close must be called before the
@@ -95,7 +94,7 @@ func New(t testing.TB, opt Options) *World {
 	}
 	w := &World{
 		T: t, opt: opt, Cloud: fake.NewCloud("fake/1"), Repos: map[string]*gitmem.Repo{}, Processes: map[string]*Process{},
-		repoNames: opt.Repos, users: map[string]*client.Client{}, logs: &tail{}, reports: map[string]string{}, declared: map[string]string{},
+		repoNames: opt.Repos, users: map[string]*client.Client{}, logs: &tail{}, reports: map[string]string{},
 		watch: newWatch(),
 	}
 	if opt.Made != nil {

@@ -34,6 +34,7 @@ const (
 	ReasonStarting  = "FAKE_STARTING"  // instances are not healthy yet; args: healthy, want
 	ReasonNoStart   = "FAKE_NO_START"  // instances never became healthy; args: after
 	ReasonSettling  = "FAKE_SETTLING"  // routes apply a new weight
+	ReasonSplit     = "FAKE_SPLIT"     // traffic goes to the canary, so no deployment should start from here; args: share
 	ReasonSick      = "FAKE_SICK"      // instances of the new version are unhealthy; args: set
 	ReasonForeign   = "FAKE_FOREIGN"   // args: expected, found
 	ReasonDifferent = "FAKE_DIFFERENT" // live is not the snapshot; args: expected, found
@@ -229,6 +230,9 @@ func (p *Platform) live(s *Service) (platform.Live, error) {
 			tr.Groups = append(tr.Groups, deploy.Share{Group: g, Variant: g, Percent: float64(s.Weights[g]), Healthy: s.HealthyIn(g, now)})
 		}
 		out.State.Traffic = []deploy.Traffic{tr}
+		if sh := s.Weights[Canary]; sh > 0 {
+			out.Unsettled = []deploy.Reason{deploy.Why(ReasonSplit, "share", strconv.Itoa(sh))}
+		}
 	}
 	out.State.Health, out.State.Digest = deploy.HealthOf(out.State.Resources), out.Digest
 	return out, nil
