@@ -330,7 +330,7 @@ func examine(t *testing.T, w *world.World, what string) {
 func report(t *testing.T, w *world.World, text string) {
 	t.Helper()
 	log := w.Log()
-	if n := len(log) - 4000; n > 0 {
+	if n := len(log) - 4000; n > 0 && replayed() == 0 { // who replays one wants to know
 		log = "…" + log[n:]
 	}
 	t.Errorf("%s\n\ntrace:\n%s\n\nlog:\n%s", text, strings.Join(w.Trace(), "\n"), log)

@@ -47,6 +47,10 @@ func (c *ECS) createTaskSet(_ context.Context, in *awsecs.CreateTaskSetInput) (*
 			}
 			return &awsecs.CreateTaskSetOutput{TaskSet: c.setView(cl, s, set, true)}, nil
 		}
+		// "An operation mutates resources no more than one time" (API, Ensuring idempotency): also when what it made was deleted since.
+		return &awsecs.CreateTaskSetOutput{TaskSet: &types.TaskSet{
+			Id: aws.String(first.IDs[0]), TaskSetArn: aws.String(c.arn("task-set/" + cl.Name + "/" + s.Name + "/" + first.IDs[0])), Status: aws.String(setDraining),
+		}}, nil
 	}
 	rev, err := c.checkCreateTaskSet(s, in)
 	if err != nil {

@@ -72,7 +72,7 @@ func taskOf(t ecstypes.Task) task {
 	out := task{
 		ARN: aws.ToString(t.TaskArn), Status: aws.ToString(t.LastStatus), Desired: aws.ToString(t.DesiredStatus), Set: aws.ToString(t.StartedBy),
 		Health: string(t.HealthStatus), StopCode: string(t.StopCode), Stopped: aws.ToString(t.StoppedReason), Revision: aws.ToString(t.TaskDefinitionArn),
-		Created: aws.ToTime(t.CreatedAt), Started: aws.ToTime(t.StartedAt),
+		Created: aws.ToTime(t.CreatedAt),
 	}
 	for _, att := range t.Attachments {
 		for _, d := range att.Details {

@@ -179,7 +179,7 @@ func (f *fakeCloud) tickSet(s *fakeSet) {
 		switch t.Status {
 		case "PENDING":
 			if t.age >= 2 {
-				t.Status, t.age, t.Started = "RUNNING", 0, f.now
+				t.Status, t.age = "RUNNING", 0
 			}
 			live++
 		case "RUNNING":

@@ -10,6 +10,7 @@ const (
 	keyTask      = "ecs/task"
 	keyVerify    = "ecs/verify-since"
 	keyUnseen    = "ecs/unseen/"    // + what is not shown: since when
+	keyProven    = "ecs/proven/"    // + task set: since when each of its tasks is seen running
 	keySet       = "ecs/set/"       // + role
 	keyUnhealthy = "ecs/unhealthy/" // + role
 )

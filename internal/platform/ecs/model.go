@@ -160,7 +160,7 @@ type task struct {
 	ContainerReason      string
 	Addresses            []string // of its network interfaces
 	Revision             string
-	Created, Started     time.Time // Started: when it was running; zero until then
+	Created              time.Time
 }
 
 // group is a target group.

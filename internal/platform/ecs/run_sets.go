@@ -3,6 +3,7 @@ package ecs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -228,10 +229,26 @@ func (j *job) prove(ctx context.Context, t *taskSet) (platform.Outcome, error) {
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	proven := 0
+	seen, _, err := platform.Recall[map[string]time.Time](j.j, keyProven+t.ARN)
+	if err != nil {
+		return platform.Outcome{}, err
+	}
+	now, proven := map[string]time.Time{}, 0
 	for _, k := range running {
-		if k.Status == "RUNNING" && !k.Started.IsZero() && j.s.Now.Sub(k.Started) >= j.d.Settle {
+		if k.Status != "RUNNING" {
+			continue
+		}
+		// From when on a look showed it: when AWS says that it started is another clock.
+		if now[k.ARN] = j.s.Now; !seen[k.ARN].IsZero() {
+			now[k.ARN] = seen[k.ARN]
+		}
+		if j.s.Now.Sub(now[k.ARN]) >= j.d.Settle {
 			proven++
+		}
+	}
+	if !maps.EqualFunc(seen, now, time.Time.Equal) {
+		if err := platform.Remember(ctx, j.j, keyProven+t.ARN, now); err != nil {
+			return platform.Outcome{}, err
 		}
 	}
 	if proven < t.Computed {

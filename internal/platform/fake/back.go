@@ -126,10 +126,10 @@ func (a *act) readyAgain() (platform.Outcome, error) {
 		if err != nil {
 			return platform.Outcome{}, err
 		}
-		if !ok || now.Health.Never || now.Health.SickAfter > 0 && a.s.Now.Sub(now.Since) >= now.Health.SickAfter {
+		if !ok || now.Health.Never || now.Health.SickAfter > 0 && cloudTime().Sub(now.Since) >= now.Health.SickAfter {
 			continue
 		}
-		if now.Healthy(a.s.Now) < old.Replicas {
+		if now.Healthy(cloudTime()) < old.Replicas {
 			return platform.AskAgain(time.Second, deploy.Why(ReasonStarting, "set", now.ID))
 		}
 	}
@@ -249,7 +249,7 @@ func (p *Platform) Guard(ctx context.Context, h platform.Held) (platform.Breach,
 		return platform.Breach{Kind: platform.BreachForeign, Reason: deploy.Why(ReasonForeign, "expected", weightsText(r.Now), "found", found)}, nil
 	}
 	for _, s := range live.Sets {
-		if _, ready := h.Journal.Get(keyReady + s.ID); ready && s.Replicas > 0 && s.Healthy(h.Now) == 0 {
+		if _, ready := h.Journal.Get(keyReady + s.ID); ready && s.Replicas > 0 && s.Healthy(cloudTime()) == 0 {
 			return platform.Breach{Kind: platform.BreachHealth, Reason: deploy.Why(ReasonSick, "set", s.ID, "version", s.Version)}, nil
 		}
 	}

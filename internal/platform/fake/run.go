@@ -170,18 +170,22 @@ func (a *act) ready(ctx context.Context, group string) (platform.Outcome, error)
 	if a.p.opt.Mistake == HealthNotAwaited {
 		return platform.DoneNow()
 	}
-	healthy := s.Healthy(a.s.Now)
+	healthy := s.Healthy(cloudTime())
 	if healthy >= s.Replicas {
 		if err := platform.Remember(ctx, a.j, keyReady+s.ID, true); err != nil {
 			return platform.Outcome{}, err
 		}
 		return platform.DoneNow()
 	}
-	if give := time.Duration(a.d.Give) * time.Second; a.s.Now.Sub(s.Since) >= give {
+	if give := time.Duration(a.d.Give) * time.Second; cloudTime().Sub(s.Since) >= give {
 		return platform.Fail(deploy.Why(ReasonNoStart, "after", give.String()))
 	}
 	return platform.AskAgain(time.Second, deploy.Why(ReasonStarting, "healthy", strconv.Itoa(healthy), "want", strconv.Itoa(s.Replicas)))
 }
+
+// cloudTime is the clock of the cloud, by which its instances are healthy or not;
+// a step's own time is the control plane's.
+func cloudTime() time.Time { return time.Now() }
 
 // shift writes absolute weights. A group gets traffic only when it has
 // instances to take it.
@@ -190,7 +194,7 @@ func (a *act) shift(ctx context.Context, want map[string]int) (platform.Outcome,
 		return platform.DoneNow()
 	}
 	for g, n := range want {
-		if n > 0 && a.live.HealthyIn(g, a.s.Now) == 0 && a.p.opt.Mistake != HealthNotAwaited {
+		if n > 0 && a.live.HealthyIn(g, cloudTime()) == 0 && a.p.opt.Mistake != HealthNotAwaited {
 			return platform.Fail(deploy.Why(ReasonNoTarget, "group", g))
 		}
 	}
