@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -489,4 +490,76 @@ func TestASilentStreamIsReplaced(t *testing.T) {
 			t.Errorf("ended %s", d.Status)
 		}
 	})
+}
+
+// deaf is a link that is dead for a time without saying so: what is asked
+// meanwhile is never answered, also when the link is well again.
+type deaf struct {
+	Link
+	on atomic.Bool
+}
+
+func (d *deaf) hang(ctx context.Context) error {
+	if d.on.Load() {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (d *deaf) Hello(ctx context.Context, h client.Hello) (client.Session, error) {
+	if err := d.hang(ctx); err != nil {
+		return client.Session{}, err
+	}
+	return d.Link.Hello(ctx, h)
+}
+
+func (d *deaf) Renew(ctx context.Context, session string) (time.Duration, string, error) {
+	if err := d.hang(ctx); err != nil {
+		return 0, "", err
+	}
+	return d.Link.Renew(ctx, session)
+}
+
+func (d *deaf) GetWork(ctx context.Context, session string) (client.Work, error) {
+	if err := d.hang(ctx); err != nil {
+		return client.Work{}, err
+	}
+	return d.Link.GetWork(ctx, session)
+}
+
+// A question that hangs holds nothing up, neither when the session goes on behind
+// the silence nor when there is a new one.
+func TestAQuestionThatHangsIsAskedAgain(t *testing.T) {
+	for name, silence := range map[string]time.Duration{"the session goes on": 7 * time.Second, "a new session": 20 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.ready(quick)
+				var link *deaf
+				b.start(func(o *Options) {
+					link = &deaf{Link: o.Link}
+					o.Link = link
+				})
+				time.Sleep(5 * time.Second)
+				link.on.Store(true)
+				b.rec.set(func() {
+					for c := range b.rec.wake {
+						c <- client.Wakeup{Work: true}
+					}
+				})
+				time.Sleep(silence)
+				link.on.Store(false)
+				b.rec.set(func() {
+					if b.rec.calls = nil; silence > testLease {
+						b.rec.sessions++ // the control plane forgot the session
+					}
+				})
+				time.Sleep(7 * time.Second)
+				b.rec.set(func() {
+					if !slices.Contains(b.rec.calls, "got work") {
+						t.Errorf("no work 7 s after the link was well again; calls: %v", b.rec.calls)
+					}
+				})
+			})
+		})
+	}
 }

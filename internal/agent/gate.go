@@ -29,6 +29,7 @@ type gate struct {
 	met     time.Time // when the control plane's clock showed session.ServerTime
 	gen     int       // grows when the lease begins or was interrupted
 	fetched int       // gen under which work was fetched
+	again   int       // how often the control plane answered again
 	running map[*call]struct{}
 	changed chan struct{} // closed and replaced with every change
 }
@@ -80,6 +81,22 @@ func (g *gate) renewed(sent time.Time, lease time.Duration) (interrupted bool) {
 	g.session.Lease, g.asked, g.until = lease, sent, sent.Add(lease)
 	g.notify()
 	return interrupted
+}
+
+// answered notes that the control plane answers again after it did not.
+func (g *gate) answered() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.again++
+	g.notify()
+}
+
+// answers counts how often the control plane answered again: a call from before
+// may hang.
+func (g *gate) answers() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.again
 }
 
 // generation is given back to opened after work was fetched.

@@ -113,6 +113,7 @@ func (a *Agent) renew(ctx context.Context, s client.Session) (why string) {
 			}
 			if lost {
 				a.log.Info("the control plane answers again")
+				a.gate.answered()
 				kick(a.streamKick)
 			}
 			lost, pause = false, every

@@ -74,7 +74,9 @@ func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.Wai
 		if err != nil {
 			a.linkFailed("get work", err)
 			a.log.Debug("cannot fetch work", "error", err)
-			pause = tries.next(0)
+			if pause = tries.next(0); a.gate.sessionID() != session.ID {
+				pause = 0
+			}
 			continue
 		}
 		tries.reset()
@@ -83,9 +85,27 @@ func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.Wai
 	}
 }
 
+// getWork asks once. A question that was sent while the control plane did not
+// answer may hang without ever being answered: it is given up with the session,
+// and when a renewal shows that the control plane answers again.
 func (a *Agent) getWork(ctx context.Context, session string) (client.Work, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferLimit)
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	defer cancel()
+	asked := a.gate.answers()
+	watch.Go(func() {
+		for changed := a.gate.wait(); ctx.Err() == nil; changed = a.gate.wait() {
+			if a.gate.answers() != asked || a.gate.sessionID() != session {
+				cancel()
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+		}
+	})
 	return a.link.GetWork(ctx, session)
 }
 
