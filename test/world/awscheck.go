@@ -262,13 +262,13 @@ func (w *World) CheckHolds() {
 		if err != nil {
 			return err
 		}
-		back := map[string]deploy.Deployment{} // last one that changed anything, by application
+		back := map[string]deploy.Deployment{} // last one that changed anything, or found nothing to change, by application
 		for _, r := range recs {
 			var d deploy.Deployment
 			if err := json.Unmarshal(r.Body, &d); err != nil {
 				return err
 			}
-			if d.Plan == nil || !d.Touched {
+			if d.Plan == nil || !d.Touched && d.End != deploy.EndDeclared {
 				continue
 			}
 			was, ok := back[d.App.ID]

@@ -148,6 +148,9 @@ func (w *World) Enable(user, app string, on bool) error {
 	if !ok {
 		return fmt.Errorf("there is no application %s", app)
 	}
+	if !on {
+		w.watch.release(a.ID)
+	}
 	_, err := w.User(user).Applications.SetApplicationEnabled(context.Background(), connect.NewRequest(&penstockv1.SetApplicationEnabledRequest{ApplicationId: a.ID, Enabled: on}))
 	return err
 }

@@ -148,6 +148,13 @@ func (a *watch) given(p *Process, w client.Work) {
 	}
 }
 
+// release notes that nobody has to look after an application any more.
+func (a *watch) release(app string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.apps, app)
+}
+
 // troubled notes that something keeps a process from its work right now.
 func (a *watch) troubled(p *Process) {
 	a.mu.Lock()
