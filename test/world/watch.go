@@ -129,7 +129,9 @@ func (a *watch) wasDone(p *Process, key string) (judgement, bool) {
 func (a *watch) observed(p *Process, app string, o observation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p.known.looks[app] = o
+	if o.began.After(p.known.looks[app].began) { // two may look at once, and the earlier end later
+		p.known.looks[app] = o
+	}
 }
 
 func (a *watch) lastLook(p *Process, app string) observation {
