@@ -515,9 +515,17 @@ func (j *job) removeFormer(ctx context.Context) (platform.Outcome, error) {
 	if err != nil || stop != nil {
 		return orStop(stop, err)
 	}
+	_, made, err := j.mine(s, rolePrimary)
+	if err != nil {
+		return platform.Outcome{}, err
+	}
 	p := s.primary()
 	for _, f := range j.formers() {
 		t := s.set(f.ARN)
+		if made.ARN != "" && (p == nil || p.ARN == f.ARN) {
+			// Ours is the primary one since an earlier step: this answer is older, and would leave the former set behind.
+			return ask(ReasonNotPrimary, "set", tail(made.ARN))
+		}
 		if t == nil || p == nil || t.ARN == p.ARN {
 			continue
 		}
