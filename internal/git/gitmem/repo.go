@@ -97,6 +97,18 @@ func (r *Repo) Commit(c git.Change) (string, error) {
 	return next.Hash, nil
 }
 
+// File is the content of a file at a commit, also of one that no branch leads to
+// any more and that no mirror can fetch.
+func (r *Repo) File(commit, name string) (content []byte, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.commits[commit]; s != nil {
+		f, ok := s.files[name]
+		return []byte(f.content), ok
+	}
+	return nil, false
+}
+
 func (r *Repo) describe(s *snapshot, c git.Change) {
 	a := c.Author
 	if a.Name == "" && a.Email == "" {
