@@ -12,6 +12,7 @@ import (
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 	"github.com/penstock-cd/penstock/internal/platform/ecs"
 	"github.com/penstock-cd/penstock/internal/spec"
