@@ -83,7 +83,7 @@ func (s *ecsSimulation) cloud(p plan) world.AWSOptions {
 	if p.settle > 0 {
 		o.Settle = p.settle
 	}
-	o.Profile = prof
+	o.Profile, s.lag = prof, prof.ReadLag
 	return o
 }
 
