@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -38,7 +37,6 @@ func TestPlantedFaults(t *testing.T) {
 		"no successor delay":   {wrap: noDelay, deaths: true},
 
 		"ecs settle step skipped": {ecs: true, settle: time.Millisecond},
-		"ecs health not awaited":  {ecs: true, prepare: everythingHealthy},
 		"ecs claim not taken":     {ecs: true, twin: true, wrap: noClaims},
 		"ecs ledger not drained":  {ecs: true, wrap: ledgerForgets},
 		"ecs token not sent":      {ecs: true, prepare: tokenless},
@@ -236,17 +234,6 @@ func ledgerForgets(*world.World) func(*world.Process, agent.Link) agent.Link {
 			return o.State != deploy.LedgerRemoved && o.State != deploy.LedgerKept
 		}}
 	}
-}
-
-// everythingHealthy shows every target as healthy, as an agent would see them that does not look.
-func everythingHealthy(w *world.World) {
-	state := regexp.MustCompile(`<State>[a-z]+</State>`)
-	w.TamperAWS(nil, func(c world.AWSCall, body []byte) []byte {
-		if c.Op != "DescribeTargetHealth" {
-			return body
-		}
-		return state.ReplaceAll(body, []byte("<State>healthy</State>"))
-	})
 }
 
 // waitsAgain sets the timer of every running wait anew, as a server would that
