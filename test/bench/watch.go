@@ -7,8 +7,8 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/penstock-cd/penstock/internal/client"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
-	"github.com/penstock-cd/penstock/internal/gen/penstock/v1/penstockv1connect"
 )
 
 // measureWatch changes the status of applications through the API and gives
@@ -21,10 +21,10 @@ func (f *fleet) measureWatch(ctx context.Context, n int) ([]float64, error) {
 		at        time.Time
 	}
 	changes, ready := make(chan seen, 10_000), make(chan error, n)
-	bearer := connect.WithInterceptors(bearerToken(f.token))
+	api := f.client()
 	for range n {
 		go func() {
-			st, err := penstockv1connect.NewWatchServiceClient(f.hc, f.url, bearer).Watch(ctx, connect.NewRequest(&penstockv1.WatchRequest{}))
+			st, err := api.Watches.Watch(ctx, connect.NewRequest(&penstockv1.WatchRequest{}))
 			if err != nil {
 				ready <- err
 				return
@@ -45,13 +45,12 @@ func (f *fleet) measureWatch(ctx context.Context, n int) ([]float64, error) {
 			return nil, err
 		}
 	}
-	apps := penstockv1connect.NewApplicationServiceClient(f.hc, f.url, bearer)
 	var out []float64
 	for i := range 20 {
 		id := fmt.Sprintf("app-%06d", i+1)
 		for _, on := range []bool{false, true} {
 			from := time.Now()
-			if _, err := apps.SetApplicationEnabled(ctx, connect.NewRequest(&penstockv1.SetApplicationEnabledRequest{ApplicationId: id, Enabled: on})); err != nil {
+			if _, err := api.Applications.SetApplicationEnabled(ctx, connect.NewRequest(&penstockv1.SetApplicationEnabledRequest{ApplicationId: id, Enabled: on})); err != nil {
 				return nil, err
 			}
 			for got := 0; got < n; {
@@ -77,17 +76,16 @@ func (f *fleet) measureResume(ctx context.Context) (wrong float64, err error) {
 	const toggles = 200
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	bearer := connect.WithInterceptors(bearerToken(f.token))
-	who, err := penstockv1connect.NewProjectServiceClient(f.hc, f.url, bearer).WhoAmI(ctx, connect.NewRequest(&penstockv1.WhoAmIRequest{}))
+	api := f.client()
+	who, err := api.Projects.WhoAmI(ctx, connect.NewRequest(&penstockv1.WhoAmIRequest{}))
 	if err != nil {
 		return 0, err
 	}
 	changed := make(chan error, 1)
 	go func() {
-		apps := penstockv1connect.NewApplicationServiceClient(f.hc, f.url, bearer)
 		for i := range toggles {
 			id := fmt.Sprintf("app-%06d", 100+i/2)
-			if _, err := apps.SetApplicationEnabled(ctx, connect.NewRequest(&penstockv1.SetApplicationEnabledRequest{ApplicationId: id, Enabled: i%2 == 1})); err != nil {
+			if _, err := api.Applications.SetApplicationEnabled(ctx, connect.NewRequest(&penstockv1.SetApplicationEnabledRequest{ApplicationId: id, Enabled: i%2 == 1})); err != nil {
 				changed <- err
 				return
 			}
@@ -123,7 +121,7 @@ func (f *fleet) measureResume(ctx context.Context) (wrong float64, err error) {
 func (f *fleet) listen(ctx context.Context, cursor string, messages int) (out []*penstockv1.Change, next string, err error) {
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
-	st, err := penstockv1connect.NewWatchServiceClient(f.hc, f.url, connect.WithInterceptors(bearerToken(f.token))).Watch(ctx, connect.NewRequest(&penstockv1.WatchRequest{Cursor: cursor}))
+	st, err := f.client().Watches.Watch(ctx, connect.NewRequest(&penstockv1.WatchRequest{Cursor: cursor}))
 	if err != nil {
 		return nil, cursor, err
 	}
@@ -140,24 +138,7 @@ func (f *fleet) listen(ctx context.Context, cursor string, messages int) (out []
 	return out, cursor, nil
 }
 
-// bearerToken sends a credential with every call.
-type bearerToken string
-
-func (b bearerToken) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
-		r.Header().Set("Authorization", "Bearer "+string(b))
-		return next(ctx, r)
-	}
-}
-
-func (b bearerToken) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return func(ctx context.Context, s connect.Spec) connect.StreamingClientConn {
-		c := next(ctx, s)
-		c.RequestHeader().Set("Authorization", "Bearer "+string(b))
-		return c
-	}
-}
-
-func (b bearerToken) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
+// client is an API client with the credential of the fleet.
+func (f *fleet) client() *client.Client {
+	return client.New(client.Config{Server: f.url, Token: f.token, HTTPClient: f.hc})
 }
