@@ -16,20 +16,7 @@ var quickCloud = world.AWSOptions{
 }
 
 const (
-	allAtOnce = "  description: everything at once\n"
-	ecsCanary = `  pipeline:
-    stages:
-    - name: ECS_CANARY_ROLLOUT
-      with: {scale: 30}
-    - name: ECS_TRAFFIC_ROUTING
-      with: {canary: 20}
-    - name: WAIT
-      with: {duration: 60s}
-    - name: ECS_PRIMARY_ROLLOUT
-    - name: ECS_TRAFFIC_ROUTING
-      with: {primary: 100}
-    - name: ECS_CANARY_CLEAN
-`
+	allAtOnce    = "  description: everything at once\n"
 	ecsBlueGreen = `  pipeline:
     stages:
     - name: ECS_CANARY_ROLLOUT
@@ -50,13 +37,13 @@ var onECS = map[string]story{
 	"ecs-canary": func(w *world.World) {
 		w.CommitECS("web", "v1", allAtOnce)
 		until(w, 1, "SUCCESS")
-		w.CommitECS("web", "v2", ecsCanary)
+		w.CommitECS("web", "v2", world.ArticleCanary)
 		until(w, 2, "SUCCESS")
 	},
 	"ecs-canary-cancelled": func(w *world.World) {
 		w.CommitECS("web", "v1", allAtOnce)
 		until(w, 1, "SUCCESS")
-		w.CommitECS("web", "v2", ecsCanary)
+		w.CommitECS("web", "v2", world.ArticleCanary)
 		during(w, 2, "ECS_PRIMARY_ROLLOUT", func(id, _ string) error { return w.Cancel("bob", id, "") })
 		until(w, 2, "ROLLED_BACK")
 	},
@@ -64,7 +51,7 @@ var onECS = map[string]story{
 		w.AWS.Behave("v2", memory.Behaviour{UnhealthyAfter: time.Minute})
 		w.CommitECS("web", "v1", allAtOnce)
 		until(w, 1, "SUCCESS")
-		w.CommitECS("web", "v2", ecsCanary)
+		w.CommitECS("web", "v2", world.ArticleCanary)
 		until(w, 2, "ROLLED_BACK")
 	},
 	"ecs-blue-green": func(w *world.World) {
@@ -98,20 +85,20 @@ var onECS = map[string]story{
 			w.T.Fatal(err)
 		}
 		w.Tick(40 * time.Second)
-		w.CommitECS("web", "v1", ecsCanary)
+		w.CommitECS("web", "v1", world.ArticleCanary)
 		until(w, 1, "SUCCESS")
 	},
 	"ecs-weights-changed": func(w *world.World) {
 		w.CommitECS("web", "v1", allAtOnce)
 		until(w, 1, "SUCCESS")
-		w.CommitECS("web", "v2", ecsCanary)
+		w.CommitECS("web", "v2", world.ArticleCanary)
 		during(w, 2, "WAIT", func(string, string) error { return w.AWS.SetWeights(50, 50) })
 		until(w, 2, "NEEDS_ATTENTION")
 	},
 	"ecs-taken-over": func(w *world.World) {
 		w.CommitECS("web", "v1", allAtOnce)
 		until(w, 1, "SUCCESS")
-		w.CommitECS("web", "v2", ecsCanary)
+		w.CommitECS("web", "v2", world.ArticleCanary)
 		during(w, 2, "ECS_PRIMARY_ROLLOUT", func(string, string) error {
 			w.Process("a1").Kill()
 			w.StartAgent("b1")
@@ -123,7 +110,7 @@ var onECS = map[string]story{
 	"ecs-backup-restored": func(w *world.World) {
 		w.CommitECS("web", "v1", allAtOnce)
 		until(w, 1, "SUCCESS")
-		w.CommitECS("web", "v2", ecsCanary)
+		w.CommitECS("web", "v2", world.ArticleCanary)
 		during(w, 2, "WAIT", func(string, string) error {
 			restore, err := w.Backup()
 			if err == nil {

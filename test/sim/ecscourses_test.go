@@ -20,21 +20,6 @@ var crashCloud = world.AWSOptions{
 	},
 }
 
-// articleCanary is the pipeline of the main job.
-const articleCanary = `  pipeline:
-    stages:
-    - name: ECS_CANARY_ROLLOUT
-      with: {scale: 30}
-    - name: ECS_TRAFFIC_ROUTING
-      with: {canary: 20}
-    - name: WAIT
-      with: {duration: 60s}
-    - name: ECS_PRIMARY_ROLLOUT
-    - name: ECS_TRAFFIC_ROUTING
-      with: {primary: 100}
-    - name: ECS_CANARY_CLEAN
-`
-
 const ecsBlueGreen = `  pipeline:
     stages:
     - name: ECS_CANARY_ROLLOUT
@@ -52,20 +37,20 @@ func ecsCourses() []course {
 	sick := map[string]memory.Behaviour{"v2": {UnhealthyAfter: 60 * time.Second}}
 	dead := map[string]memory.Behaviour{"v2": {FailToStart: true}}
 	return []course{
-		{name: "ecs canary", first: noPipeline, body: articleCanary, want: "SUCCESS"},
-		{name: "ecs canary and back", first: noPipeline, body: articleCanary, cancel: "ECS_CANARY_CLEAN", want: "ROLLED_BACK"},
-		{name: "ecs sick canary", first: noPipeline, body: articleCanary, images: sick, want: "ROLLED_BACK"},
+		{name: "ecs canary", first: noPipeline, body: world.ArticleCanary, want: "SUCCESS"},
+		{name: "ecs canary and back", first: noPipeline, body: world.ArticleCanary, cancel: "ECS_CANARY_CLEAN", want: "ROLLED_BACK"},
+		{name: "ecs sick canary", first: noPipeline, body: world.ArticleCanary, images: sick, want: "ROLLED_BACK"},
 		{name: "ecs blue-green", first: noPipeline, body: ecsBlueGreen, want: "SUCCESS"},
 		{name: "ecs blue-green and back", first: noPipeline, body: ecsBlueGreen, cancel: "ECS_PRIMARY_ROLLOUT", want: "ROLLED_BACK"},
 		{name: "ecs quick sync", first: noPipeline, body: noPipeline, want: "SUCCESS"},
 		{name: "ecs quick sync and back", first: noPipeline, body: noPipeline, images: dead, want: "ROLLED_BACK"},
 		{name: "ecs first deployment", body: noPipeline, want: "SUCCESS"},
 		{name: "ecs first deployment and back", body: noPipeline, images: dead, want: "ROLLED_BACK"},
-		{name: "ecs adoption", live: true, body: articleCanary, want: "SUCCESS"},
-		{name: "ecs adoption and back", live: true, body: articleCanary, images: sick, want: "ROLLED_BACK"},
-		{name: "ecs native canary", native: "CANARY", first: noPipeline, body: articleCanary, want: "SUCCESS"},
-		{name: "ecs native canary and back", native: "CANARY", first: noPipeline, body: articleCanary, cancel: "WAIT", want: "ROLLED_BACK"},
-		{name: "ecs native sick canary", native: "CANARY", first: noPipeline, body: articleCanary, images: sick, want: "ROLLED_BACK"},
+		{name: "ecs adoption", live: true, body: world.ArticleCanary, want: "SUCCESS"},
+		{name: "ecs adoption and back", live: true, body: world.ArticleCanary, images: sick, want: "ROLLED_BACK"},
+		{name: "ecs native canary", native: "CANARY", first: noPipeline, body: world.ArticleCanary, want: "SUCCESS"},
+		{name: "ecs native canary and back", native: "CANARY", first: noPipeline, body: world.ArticleCanary, cancel: "WAIT", want: "ROLLED_BACK"},
+		{name: "ecs native sick canary", native: "CANARY", first: noPipeline, body: world.ArticleCanary, images: sick, want: "ROLLED_BACK"},
 		{name: "ecs native blue-green and back", native: "BLUE_GREEN", first: noPipeline, body: ecsBlueGreen, cancel: "ECS_PRIMARY_ROLLOUT", want: "ROLLED_BACK"},
 		{name: "ecs native first deployment and back", native: "BLUE_GREEN", body: noPipeline, images: dead, want: "ROLLED_BACK"},
 	}

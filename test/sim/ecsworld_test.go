@@ -87,7 +87,7 @@ func (s *ecsSimulation) cloud(p plan) world.AWSOptions {
 	return o
 }
 
-var ecsPipelines = []string{noPipeline, articleCanary, articleCanary, ecsBlueGreen, `  timeout: 30m
+var ecsPipelines = []string{noPipeline, world.ArticleCanary, world.ArticleCanary, ecsBlueGreen, `  timeout: 30m
   pipeline:
     stages:
     - name: ECS_CANARY_ROLLOUT

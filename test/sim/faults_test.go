@@ -118,7 +118,7 @@ func fakeCanary(orders ...string) course {
 	return course{name: "canary", first: app(noPipeline, map[string]string{"version": "v1"}), file: app(longShortCanary, o), want: "SUCCESS"}
 }
 
-var ecsCanary = course{name: "ecs canary", first: noPipeline, body: articleCanary, want: "SUCCESS"}
+var ecsCanary = course{name: "ecs canary", first: noPipeline, body: world.ArticleCanary, want: "SUCCESS"}
 
 // variants are all of them when the simulator was asked for, else the first.
 func variants[T any](all ...T) []T {

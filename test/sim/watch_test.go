@@ -217,8 +217,8 @@ func TestBlindWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Options{Agents: 1, RouteLag: 8 * time.Second, AWS: true, AWSOptions: crashCloud})
 		defer w.Close()
-		course{first: noPipeline, body: articleCanary}.begin(w)
-		w.CommitECS("web", "v2", articleCanary)
+		course{first: noPipeline, body: world.ArticleCanary}.begin(w)
+		w.CommitECS("web", "v2", world.ArticleCanary)
 		at := func(stage string) bool {
 			d, _ := w.Deployment("web", 2)
 			i := d.Current()

@@ -41,6 +41,21 @@ func (a *AWS) Files(name, image, body string) map[string]string {
 	}
 }
 
+// ArticleCanary is the pipeline of the main job, below spec.
+const ArticleCanary = `  pipeline:
+    stages:
+    - name: ECS_CANARY_ROLLOUT
+      with: {scale: 30}
+    - name: ECS_TRAFFIC_ROUTING
+      with: {canary: 20}
+    - name: WAIT
+      with: {duration: 60s}
+    - name: ECS_PRIMARY_ROLLOUT
+    - name: ECS_TRAFFIC_ROUTING
+      with: {primary: 100}
+    - name: ECS_CANARY_CLEAN
+`
+
 // CommitECS commits a version of an application on ECS.
 func (w *World) CommitECS(name, image, body string) string {
 	w.T.Helper()

@@ -2,16 +2,11 @@ package world_test
 
 import (
 	"fmt"
-	"net/http"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
-	"github.com/penstock-cd/penstock/internal/platform"
-	"github.com/penstock-cd/penstock/internal/platform/ecs"
 	"github.com/penstock-cd/penstock/internal/platform/platformtest"
-	"github.com/penstock-cd/penstock/internal/spec"
 	"github.com/penstock-cd/penstock/test/world"
 )
 
@@ -57,32 +52,14 @@ func TestNativeECSPassesTheSuite(t *testing.T) {
     - name: ECS_PRIMARY_ROLLOUT
 `,
 	}
-	config, _, err := spec.Parse("provider", []byte("region: us-east-1\nsettleTime: 5s\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	subject := func(t *testing.T, strategy string) platformtest.Subject {
-		a := world.NewAWS(t)
-		t.Cleanup(func() { a.Close(t) })
-		return platformtest.Subject{
-			Sleep: time.Sleep,
-			Platform: func() platform.Platform {
-				return ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: a.Cloud.Transport()}, Endpoint: a.Cloud.Endpoint(), Credentials: a.Credentials()})
-			},
-			App:      deploy.Ref{ID: "app", Name: "web", Kind: ecs.Kind, AgentID: "agent", Path: "web", ConfigFile: "app.pipecd.yaml"},
-			Provider: config,
-			Source: func(v int) platform.Source {
-				f, err := a.NativeFiles("web", fmt.Sprintf("demo:v%d", v), strategy, pipelines[strategy])
-				if err != nil {
-					t.Fatal(err)
-				}
-				app, _, err := spec.ReadApplication("web/app.pipecd.yaml", []byte(f["web/app.pipecd.yaml"]))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return platform.Source{App: deploy.Ref{ID: "app", Name: "web", Path: "web"}, Config: app, Files: files(f), ProviderConfig: config}
-			},
-		}
+		return ecsSubject(t, func(a *world.AWS, v int) files {
+			f, err := a.NativeFiles("web", fmt.Sprintf("demo:v%d", v), strategy, pipelines[strategy])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return f
+		})
 	}
 	// The other strategies go the same steps with other shares: there and back again, which exchanges the target groups.
 	for _, strategy := range []string{linear, "BLUE_GREEN", "ROLLING"} {

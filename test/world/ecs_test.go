@@ -74,31 +74,35 @@ containerDefinitions:
 	}
 }
 
-// TestECSPassesTheSuite holds ECS, on the local cloud, to the contract of all
-// platforms.
-func TestECSPassesTheSuite(t *testing.T) {
+// ecsSubject is ECS on a local cloud of its own, with files of each version.
+func ecsSubject(t *testing.T, of func(a *world.AWS, version int) files) platformtest.Subject {
+	t.Helper()
 	config, _, err := spec.Parse("provider", []byte("region: us-east-1\nsettleTime: 5s\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	platformtest.Run(t, func(t *testing.T) platformtest.Subject {
-		a := world.NewAWS(t)
-		t.Cleanup(func() { a.Close(t) })
-		return platformtest.Subject{
-			Sleep: time.Sleep,
-			Platform: func() platform.Platform {
-				return ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: a.Cloud.Transport()}, Endpoint: a.Cloud.Endpoint(), Credentials: a.Credentials()})
-			},
-			App:      deploy.Ref{ID: "app", Name: "web", Kind: ecs.Kind, AgentID: "agent", Path: "web", ConfigFile: "app.pipecd.yaml"},
-			Provider: config,
-			Source: func(v int) platform.Source {
-				f := ecsFiles(a, v)
-				app, _, err := spec.ReadApplication("web/app.pipecd.yaml", []byte(f["web/app.pipecd.yaml"]))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return platform.Source{App: deploy.Ref{ID: "app", Name: "web", Path: "web"}, Config: app, Files: f, ProviderConfig: config}
-			},
-		}
-	})
+	a := world.NewAWS(t)
+	t.Cleanup(func() { a.Close(t) })
+	return platformtest.Subject{
+		Sleep: time.Sleep,
+		Platform: func() platform.Platform {
+			return ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: a.Cloud.Transport()}, Endpoint: a.Cloud.Endpoint(), Credentials: a.Credentials()})
+		},
+		App:      deploy.Ref{ID: "app", Name: "web", Kind: ecs.Kind, AgentID: "agent", Path: "web", ConfigFile: "app.pipecd.yaml"},
+		Provider: config,
+		Source: func(v int) platform.Source {
+			f := of(a, v)
+			app, _, err := spec.ReadApplication("web/app.pipecd.yaml", []byte(f["web/app.pipecd.yaml"]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return platform.Source{App: deploy.Ref{ID: "app", Name: "web", Path: "web"}, Config: app, Files: f, ProviderConfig: config}
+		},
+	}
+}
+
+// TestECSPassesTheSuite holds ECS, on the local cloud, to the contract of all
+// platforms.
+func TestECSPassesTheSuite(t *testing.T) {
+	platformtest.Run(t, func(t *testing.T) platformtest.Subject { return ecsSubject(t, ecsFiles) })
 }
