@@ -23,6 +23,10 @@ const maxDetail = 4000
 // newer state has come.
 const refusedPause = 5 * time.Second
 
+// leastPause is how long a worker rests at least before it sends a report again,
+// whatever wakes it: an agent must not hammer a control plane that is in trouble.
+const leastPause = 100 * time.Millisecond
+
 // report tells the control plane what became of something and takes the
 // deployment behind it. It tries again until it was taken, was refused, or the
 // context ends; the guard goes on between tries. The error is one that says
@@ -54,7 +58,9 @@ func (w *worker) report(ctx context.Context, r client.Report) error {
 			w.stop(errDrained) // whoever carries on asks for the step again
 			return nil
 		}
-		w.pause(ctx, time.Now().Add(tries.next(0)), w.a.gate.wait()) // a renewal says that the control plane answers again
+		again, wait := w.a.gate.wait(), time.Now().Add(tries.next(leastPause))
+		w.pause(ctx, time.Now().Add(leastPause), nil)
+		w.pause(ctx, wait, again) // a renewal says that the control plane answers again
 	}
 }
 

@@ -18,9 +18,11 @@ const pipecdTags = "key=pipecd-dev-managed-by,value=piped key=pipecd-dev-piped,v
 // A service that somebody else made, with awscli and not by Penstock, is taken over by its first canary: it is a pipeline and no
 // quick sync, no request fails, and no task of the old version is started again on the way.
 func TestServicesOfOthersAreAdopted(t *testing.T) {
+	t.Parallel()
 	program := awsProgram(t)
 	for name, tags := range map[string][]string{"with the tags of PipeCD": strings.Fields(pipecdTags), "without tags": nil} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRing(t, "11s")
 			cred := r.cloud.Credentials()
 			cli := awscli{t: t, program: program, cloud: &cloud{Endpoint: r.cloud.Endpoint(), AccessKeyID: cred.AccessKeyID, SecretAccessKey: cred.SecretAccessKey}}

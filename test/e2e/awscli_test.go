@@ -121,6 +121,7 @@ func (n node) strings(path ...any) []string {
 
 // The walk through the local cloud by the AWS command line, with task processes behind the real router.
 func TestAWSCommandLineWalk(t *testing.T) {
+	t.Parallel()
 	program := awsProgram(t)
 	cli := awscli{t: t, program: program, cloud: startCloud(t, "ideal")}
 	began := time.Now()

@@ -82,6 +82,7 @@ func (r *ring) restore(backup string) {
 // the canary has gone further than the backup knows, nothing is written: the deployment stops for a person with the
 // difference, and the next commit is deployed.
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	r := newRing(t, "11s")
 	r.first()
 	backup := filepath.Join(t.TempDir(), "backups", "one")

@@ -26,6 +26,7 @@ import (
 
 // The pages in a real browser, over a running demo: the login page without a session, the list and the deployment with one.
 func TestPagesInABrowser(t *testing.T) {
+	t.Parallel()
 	b := browser{t: t, program: chromium(t)}
 	p := start(t, nil, "demo", "--listen", "127.0.0.1:0", "--scenario", "approval")
 	login := await(t, 30*time.Second, "the demo's address", func() ([]string, error) {

@@ -25,6 +25,7 @@ const takeover = 15 * time.Second
 
 // Two agents have one identity. The one that carries a canary on is killed in the middle of a stage; the other one goes on.
 func TestSuccessorGoesOn(t *testing.T) {
+	t.Parallel()
 	r := newRing(t, "11s")
 	r.first()
 	r.listsBoth("")
@@ -162,6 +163,7 @@ func (r *ring) killAtCreate(moment string) (*member, time.Time) {
 // a person on its way and goes back. PENSTOCK_CHAOS_KILLS says how often, PENSTOCK_CHAOS_SEED repeats a choice of victims and
 // pauses.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	seed := number(t, "PENSTOCK_CHAOS_SEED", int(time.Now().Unix()))
 	c := &chaos{ring: newRing(t, "11s"), rnd: rand.New(rand.NewPCG(uint64(seed), 7)), kills: number(t, "PENSTOCK_CHAOS_KILLS", 12), by: map[string]int{}}
 	c.first()
@@ -260,6 +262,7 @@ func (r *ring) strike(victim string) {
 // The control plane is gone for more than three leases while the canary has 20 % of the traffic, which stands for half an
 // hour: requests rest where they are, nothing is written, and afterwards the canary goes on to its end.
 func TestServerDownAtTwentyPercent(t *testing.T) {
+	t.Parallel()
 	const down = 32 * time.Second
 	r := newRing(t, "11s")
 	r.first()

@@ -46,6 +46,7 @@ const (
 
 // The demo as a user runs it, one scenario after the other: they measure shares of traffic, so they must not disturb each other.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	for _, sc := range []struct {
 		name     string
 		display  string  // how the deployment ends
@@ -61,6 +62,7 @@ func TestDemo(t *testing.T) {
 		{name: "approval", display: "SUCCESS", wait: "WAIT_APPROVAL", share: 0.2, version: "v2"},
 	} {
 		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
 			r := runDemo(t, sc.name)
 			if r.Deployment.Display != sc.display {
 				t.Errorf("the deployment ended %s (%s), want %s", r.Deployment.Display, r.Deployment.Reason, sc.display)

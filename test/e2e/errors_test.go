@@ -201,6 +201,7 @@ func says(t *testing.T, what, text string, parts ...string) {
 // What goes wrong in the files, the cloud, the repository or the keys of one application is named where a person looks for
 // it, and the other application goes on.
 func TestClearErrorsWhileOthersGoOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.commit(w.files("other", "v1"))
 	w.shopGoesOn()

@@ -81,6 +81,7 @@ func shifted(secret string, n int) string {
 
 // Secrets that people type into the configuration of every part are looked for in all that Penstock keeps and shows.
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
+	t.Parallel()
 	m := markers{secrets: map[string]string{}, controls: map[string]bool{}}
 	user := url.UserPassword("deployer", m.plant("git password"))
 	r := newRingWith(t, ringOptions{settle: "1s", ideal: true, alone: true, gitUser: user, hook: m.plant("webhook"), log: "debug", more: moreSecrets(m)})

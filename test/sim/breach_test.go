@@ -2,7 +2,6 @@ package sim
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/localcloud/runtime/memory"
@@ -49,7 +48,7 @@ func TestBreachTurnsBack(t *testing.T) {
 	onlySeeds(t)
 	t.Run("fake", func(t *testing.T) {
 		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
+		inWorld(t, func(t *testing.T) {
 			w := world.New(t, world.Options{Agents: 2, RouteLag: 8 * time.Second, Latency: 5 * time.Millisecond})
 			defer w.Close()
 			course{first: app(noPipeline, map[string]string{"version": "v1"})}.begin(w)
@@ -67,7 +66,7 @@ func TestBreachTurnsBack(t *testing.T) {
 	})
 	t.Run("ecs", func(t *testing.T) {
 		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
+		inWorld(t, func(t *testing.T) {
 			w := world.New(t, world.Options{Agents: 2, Latency: 5 * time.Millisecond, AWS: true, AWSOptions: crashCloud})
 			defer w.Close()
 			course{first: noPipeline, body: longECSWait}.begin(w)

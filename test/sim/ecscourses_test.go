@@ -3,7 +3,6 @@ package sim
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/localcloud"
@@ -66,7 +65,7 @@ func TestCourses(t *testing.T) {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			for _, m := range []mode{{name: "reads", read: true}, {name: "cloud writes", cloud: true}, {name: "durable writes"}} {
-				synctest.Test(t, func(t *testing.T) { crashOnce(t, c, m, 1<<30) })
+				inWorld(t, func(t *testing.T) { crashOnce(t, c, m, 1<<30) })
 				if !thorough() {
 					break
 				}

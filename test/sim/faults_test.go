@@ -4,7 +4,6 @@ import (
 	"hash/fnv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
@@ -286,7 +285,7 @@ func TestFaults(t *testing.T) {
 	for name, f := range faultScenarios {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, f)
+			inWorld(t, f)
 		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/localcloud/runtime/memory"
@@ -138,7 +137,7 @@ func TestCrashMatrix(t *testing.T) {
 				points := 0
 				for n := 1; ; n++ {
 					reached := false
-					synctest.Test(t, func(t *testing.T) { reached = crashOnce(t, c, m, n) })
+					inWorld(t, func(t *testing.T) { reached = crashOnce(t, c, m, n) })
 					if !reached || t.Failed() {
 						break
 					}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,7 +31,7 @@ func TestNativeMeddling(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			inWorld(t, func(t *testing.T) {
 				w := world.New(t, world.Options{Agents: 2, Latency: 5 * time.Millisecond, AWS: true, AWSOptions: crashCloud})
 				defer w.Close()
 				course{first: noPipeline, body: longECSWait, native: "CANARY"}.begin(w)

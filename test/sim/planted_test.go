@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/agent"
@@ -58,7 +57,7 @@ func TestPlantedFaults(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= plantedSeeds; seed++ {
 				var problems []string
-				synctest.Test(t, func(t *testing.T) { problems = run(t, seed, p) })
+				inWorld(t, func(t *testing.T) { problems = run(t, seed, p) })
 				if len(problems) > 0 {
 					t.Logf("found with seed %d: %.300s", seed, problems[0])
 					planted.Add(1)
@@ -135,8 +134,8 @@ func (l *deafLink) PutJournal(ctx context.Context, session, deployment string, e
 	return l.Link.PutJournal(ctx, session, deployment, epoch, e)
 }
 
-// endlessLink lets the agent believe in a lease that nobody extends, and in
-// journal entries that nobody keeps.
+// endlessLink lets the agent believe in a lease that nobody extends until it is
+// told that its session is over, and in journal entries that nobody keeps.
 type endlessLink struct{ agent.Link }
 
 func endlessLease(*world.World) func(*world.Process, agent.Link) agent.Link {
@@ -144,11 +143,11 @@ func endlessLease(*world.World) func(*world.Process, agent.Link) agent.Link {
 }
 
 func (l endlessLink) Renew(ctx context.Context, session string) (time.Duration, string, error) {
-	lease, incarnation, err := l.Link.Renew(ctx, session)
-	if err != nil {
-		return time.Hour, endlessIncarnation, nil
+	_, _, err := l.Link.Renew(ctx, session)
+	if deploy.RefusalOf(err) == client.ReasonSessionOver {
+		return 0, "", err
 	}
-	return lease, incarnation, nil
+	return time.Hour, endlessIncarnation, nil
 }
 
 func (l endlessLink) Hello(ctx context.Context, h client.Hello) (client.Session, error) {

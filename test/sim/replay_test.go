@@ -4,7 +4,6 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,7 +26,7 @@ func TestReplay(t *testing.T) {
 		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
 			var traces [2][]string
 			for i := range traces {
-				synctest.Test(t, func(t *testing.T) {
+				inWorld(t, func(t *testing.T) {
 					var w *world.World
 					run(t, seed, plan{made: func(made *world.World) { w = made }})
 					traces[i] = w.Trace()

@@ -4,7 +4,6 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"testing/synctest"
 )
 
 // seedsEnv says how many worlds TestSeeds looks at.
@@ -24,7 +23,7 @@ func TestSeeds(t *testing.T) {
 		if n == 1 && i > 0 {
 			break
 		}
-		synctest.Test(t, func(t *testing.T) { crashOnce(t, c, mode{name: "nothing dies", cloud: true}, 1<<30) })
+		inWorld(t, func(t *testing.T) { crashOnce(t, c, mode{name: "nothing dies", cloud: true}, 1<<30) })
 		if t.Failed() {
 			return
 		}
@@ -36,7 +35,7 @@ func TestSeeds(t *testing.T) {
 			}
 			for point := 1; ; point++ {
 				reached := false
-				synctest.Test(t, func(t *testing.T) { reached = crashOnce(t, c, m, point) })
+				inWorld(t, func(t *testing.T) { reached = crashOnce(t, c, m, point) })
 				if t.Failed() {
 					return
 				}
@@ -47,7 +46,7 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 	for seed := uint64(1); seed <= uint64(n); seed++ {
-		synctest.Test(t, func(t *testing.T) { run(t, seed, plan{}) })
+		inWorld(t, func(t *testing.T) { run(t, seed, plan{}) })
 		if t.Failed() {
 			return
 		}

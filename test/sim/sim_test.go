@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/agent"
@@ -121,7 +120,7 @@ func TestSimulator(t *testing.T) {
 					return
 				}
 				t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { run(t, seed, plan{}) })
+					inWorld(t, func(t *testing.T) { run(t, seed, plan{}) })
 				})
 				seedsRun.Add(1)
 			}

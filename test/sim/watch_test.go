@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/agent"
@@ -150,7 +149,7 @@ func TestWatchSees(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			inWorld(t, func(t *testing.T) {
 				opt := c.opt
 				opt.Agents, opt.RouteLag, opt.Latency = 2, 8*time.Second, 5*time.Millisecond
 				w := world.New(t, opt)
@@ -175,7 +174,7 @@ func TestWatchSees(t *testing.T) {
 	}
 	t.Run("dead but renewed", func(t *testing.T) {
 		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
+		inWorld(t, func(t *testing.T) {
 			var w *world.World
 			w = world.New(t, world.Options{Agents: 1, RouteLag: 8 * time.Second, Made: func(x *world.World) { w = x }, WrapLink: func(p *world.Process, l agent.Link) agent.Link { return ghost{l, p, w} }})
 			defer w.Close()
@@ -214,7 +213,7 @@ func wantProblem(t *testing.T, w *world.World, text string) {
 // deployment goes on only when somebody has looked again.
 func TestBlindWait(t *testing.T) {
 	onlySeeds(t)
-	synctest.Test(t, func(t *testing.T) {
+	inWorld(t, func(t *testing.T) {
 		w := world.New(t, world.Options{Agents: 1, RouteLag: 8 * time.Second, AWS: true, AWSOptions: crashCloud})
 		defer w.Close()
 		course{first: noPipeline, body: world.ArticleCanary}.begin(w)
