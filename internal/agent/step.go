@@ -214,16 +214,18 @@ func (w *worker) finish(ctx context.Context, j *job) {
 	w.reportStep(ctx, j, client.StepReport{Progress: string(platform.Done), Verified: digest})
 }
 
-// readBack observes until it succeeds: no silence counts as success.
+// readBack observes until it succeeds: no silence counts as success. A run in
+// the middle is what a read shows that is older than the last write; whoever left
+// it so, it is believed when no read can be that old any more.
 func (w *worker) readBack(ctx context.Context, j *job) (digest string, ok bool) {
-	tries := w.a.retries("read back", 500*time.Millisecond, maxBackoff)
+	tries, began := w.a.retries("read back", 500*time.Millisecond, maxBackoff), time.Now()
 	for {
 		live, err := w.a.observe(ctx, j.p, platform.Target{App: j.d.App, Desired: j.state.Desired, ProviderConfig: j.cfg})
-		if err == nil && !live.Exists {
-			return cmp.Or(live.Digest, nothingLive), true // that nothing is there is an observation too
+		if err == nil && len(live.Unsettled) > 0 && time.Since(began) < readLag {
+			err = platform.Retryable(reasonError{deploy.Why(deploy.ReasonNotSettled, "detail", clip(joinReasons(live.Unsettled), maxDetail))}, time.Second)
 		}
 		if err == nil {
-			return live.Digest, true
+			return cmp.Or(live.Digest, nothingLive), true // that nothing is there is an observation too
 		}
 		if ctx.Err() != nil || w.a.isStopping() {
 			return "", false

@@ -153,10 +153,11 @@ func (w *World) TearLog(cut func(n int64) int64, down time.Duration) {
 	w.host.mu.Unlock()
 }
 
-func (h *host) tear(stage string) {
+// tear reports whether it has the commit: nothing else happens to it then.
+func (h *host) tear(stage string) bool {
 	t := h.disk.tear.Load()
 	if t == nil {
-		return
+		return false
 	}
 	wal := filepath.Join(h.dir, sqlite.MainFile+"-wal")
 	if stage == sqlite.BeforeCommit {
@@ -164,11 +165,11 @@ func (h *host) tear(stage string) {
 			t.size = info.Size()
 		}
 		t.inst = h.kill() // nobody sees what is not on the disk
-		return
+		return t.inst != nil
 	}
 	h.disk.tear.Store(nil)
 	if t.inst == nil {
-		return
+		return false
 	}
 	h.torn(t, wal)
 	panic("the machine dies")

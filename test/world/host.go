@@ -142,10 +142,10 @@ func (h *host) commit(stage string) {
 	}
 	n := h.points
 	h.mu.Unlock()
-	if text != "" {
-		h.tear(stage)
+	if text == "" || h.tear(stage) {
+		return
 	}
-	if text != "" && f != nil {
+	if f != nil {
 		f(Commit{N: n, After: stage == sqlite.AfterCommit, Labels: text})
 	}
 }
@@ -222,8 +222,13 @@ func (w *World) StopServer(downFor time.Duration) {
 	})
 }
 
-// StartServer starts the server again on what is on the disk.
+// StartServer starts the server again on what is on the disk, unless it runs or
+// somebody else is starting it.
 func (w *World) StartServer() {
+	if !w.starting.TryLock() {
+		return
+	}
+	defer w.starting.Unlock()
 	if w.ended.Load() || w.host.current() != nil {
 		return
 	}

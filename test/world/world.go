@@ -71,6 +71,7 @@ type World struct {
 	repoNames []string
 	users     map[string]*client.Client
 	burying   sync.WaitGroup
+	starting  sync.Mutex // the server
 	ended     atomic.Bool
 	rewound   atomic.Bool // a backup was restored
 	ids       atomic.Int64
@@ -199,13 +200,12 @@ func (w *World) Close() {
 	if w.AWS != nil {
 		w.AWS.Close(w.T)
 	}
-	inst := w.host.kill()
-	if inst != nil {
+	w.burying.Wait() // a server that is being started is there afterwards
+	if inst := w.host.kill(); inst != nil {
 		if err := inst.bury(); err != nil {
 			w.Problemf("close the store: %v", err)
 		}
 	}
-	w.burying.Wait()
 }
 
 // Go runs f beside the world; Close waits for it.

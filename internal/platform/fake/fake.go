@@ -9,6 +9,7 @@ import (
 	"path"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/change"
@@ -35,6 +36,7 @@ const (
 	ReasonNoStart   = "FAKE_NO_START"  // instances never became healthy; args: after
 	ReasonSettling  = "FAKE_SETTLING"  // routes apply a new weight
 	ReasonSplit     = "FAKE_SPLIT"     // traffic goes to the canary, so no deployment should start from here; args: share
+	ReasonOthers    = "FAKE_OTHERS"    // besides the main set there are sets with replicas, so no deployment should start from here; args: sets
 	ReasonSick      = "FAKE_SICK"      // instances of the new version are unhealthy; args: set
 	ReasonForeign   = "FAKE_FOREIGN"   // args: expected, found
 	ReasonDifferent = "FAKE_DIFFERENT" // live is not the snapshot; args: expected, found
@@ -213,8 +215,11 @@ func (p *Platform) live(s *Service) (platform.Live, error) {
 	if m, ok := s.Set(s.Main); ok {
 		out.Versions = []deploy.Version{{Kind: "FAKE_IMAGE", Name: s.Name, Version: m.Version}}
 	}
-	now := time.Now()
+	now, others := time.Now(), []string{}
 	for _, x := range s.Sets {
+		if x.ID != s.Main && x.Replicas > 0 {
+			others = append(others, x.ID)
+		}
 		h := deploy.HealthHealthy
 		if x.Healthy(now) < x.Replicas {
 			h = deploy.HealthUnhealthy
@@ -231,8 +236,11 @@ func (p *Platform) live(s *Service) (platform.Live, error) {
 		}
 		out.State.Traffic = []deploy.Traffic{tr}
 		if sh := s.Weights[Canary]; sh > 0 {
-			out.Unsettled = []deploy.Reason{deploy.Why(ReasonSplit, "share", strconv.Itoa(sh))}
+			out.Unsettled = append(out.Unsettled, deploy.Why(ReasonSplit, "share", strconv.Itoa(sh)))
 		}
+	}
+	if len(others) > 0 {
+		out.Unsettled = append(out.Unsettled, deploy.Why(ReasonOthers, "sets", strings.Join(others, ", ")))
 	}
 	out.State.Health, out.State.Digest = deploy.HealthOf(out.State.Resources), out.Digest
 	return out, nil
