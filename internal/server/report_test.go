@@ -59,6 +59,30 @@ func TestTheRepeatedReportGetsTheFirstAnswer(t *testing.T) {
 	})
 }
 
+// Behind a restored backup an epoch is given a second time: another process of the
+// same agent may know it, and does not hold the deployment for that.
+func TestTheEpochAloneDoesNotMakeAHolder(t *testing.T) {
+	onRig(t, nil, func(r *rig) {
+		p := r.join2("a", "one")
+		_, id := p.running("web", "d1")
+		other := r.join(p.agent, p.key, "two")
+		for name, m := range map[string]*penstockv1.ReportRequest{
+			"a step":    step(1, "roll", 0, "DONE", ""),
+			"a failure": step(1, "roll", 0, "FAILED", why("X")),
+			"waiting":   step(1, "roll", 0, "WAITING", why("X")),
+		} {
+			_, err := other.report(id, m)
+			wantCode(r, name, err, deploy.CodeRefused, deploy.RefusedStaleEpoch)
+		}
+		entry := &penstockv1.JournalEntry{Key: "x", Value: "1"}
+		_, err := other.link.PutJournal(r.Context(), connect.NewRequest(&penstockv1.PutJournalRequest{SessionId: other.session, DeploymentId: id, Epoch: 1, Entries: []*penstockv1.JournalEntry{entry}}))
+		wantCode(r, "an entry of the journal", err, deploy.CodeRefused, deploy.RefusedStaleEpoch)
+		if d, err := p.report(id, step(1, "roll", 0, "DONE", "")); err != nil || d.Stages[0].Status != deploy.StageSuccess {
+			r.Errorf("the holder's report: %v, %v", d.Stages, err)
+		}
+	})
+}
+
 func TestReportsAreGuarded(t *testing.T) {
 	onRig(t, nil, func(r *rig) {
 		p, other := r.join2("a", "one"), r.join2("b", "two")

@@ -35,10 +35,11 @@ func (s *Server) Report(ctx context.Context, req *connect.Request[penstockv1.Rep
 	}
 	var d deploy.Deployment
 	err := s.update(ctx, linkEntry(ctx, m.EventId), func(b *book) error {
-		if _, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId); err != nil {
+		_, by, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId)
+		if err != nil {
 			return err
 		}
-		_, err := b.once(m.EventId, "Report "+m.DeploymentId, func() (string, error) { return "", b.report(m) })
+		_, err = b.once(m.EventId, "Report "+m.DeploymentId, func() (string, error) { return "", b.report(m, by) })
 		if err != nil {
 			return err
 		}
@@ -52,17 +53,28 @@ func (s *Server) Report(ctx context.Context, req *connect.Request[penstockv1.Rep
 }
 
 // ownDeployment reads a deployment for a process of the identity that it
-// belongs to. Another identity has no business with it, whatever epoch it knows.
-func (b *book) ownDeployment(ctx context.Context, session, id string) (deploy.Deployment, error) {
+// belongs to, and says which process asks. Another identity has no business
+// with it, whatever epoch it knows.
+func (b *book) ownDeployment(ctx context.Context, session, id string) (d deploy.Deployment, by string, err error) {
 	p := who(ctx)
-	if _, err := b.session(session, p.Owner); err != nil {
-		return deploy.Deployment{}, err
+	x, err := b.session(session, p.Owner)
+	if err != nil {
+		return deploy.Deployment{}, "", err
 	}
-	d, err := b.deployment(id)
+	d, err = b.deployment(id)
 	if err == nil && d.App.AgentID != p.Owner {
 		err = &deploy.Error{Code: deploy.CodeDenied, Object: id, Message: "the deployment belongs to another agent"}
 	}
-	return d, err
+	return d, x.holder(), err
+}
+
+// held refuses what a process says about a deployment that another one has
+// under the same epoch: behind a restored backup epochs are given a second time.
+func held(d deploy.Deployment, by string) error {
+	if d.Holder != "" && d.Holder != by {
+		return deploy.Refuse(deploy.RefusedStaleEpoch, d.ID, "%s holds the deployment, not %s", d.Holder, by)
+	}
+	return nil
 }
 
 func reportAnswer(d deploy.Deployment) (*connect.Response[penstockv1.ReportResponse], error) {
@@ -74,8 +86,11 @@ func reportAnswer(d deploy.Deployment) (*connect.Response[penstockv1.ReportRespo
 }
 
 // report turns a report into an input and lets the engine decide.
-func (b *book) report(m *penstockv1.ReportRequest) error {
+func (b *book) report(m *penstockv1.ReportRequest, by string) error {
 	d, err := b.deployment(m.DeploymentId)
+	if err == nil && !d.Status.Terminal() {
+		err = held(d, by)
+	}
 	if err != nil {
 		return err
 	}
@@ -226,10 +241,14 @@ func (s *Server) reportWaiting(ctx context.Context, m *penstockv1.ReportRequest,
 	}
 	var d deploy.Deployment
 	err = s.view(ctx, who(ctx).Project, func(b *book) error {
-		if d, err = b.ownDeployment(ctx, m.SessionId, m.DeploymentId); err != nil {
+		var by string
+		if d, by, err = b.ownDeployment(ctx, m.SessionId, m.DeploymentId); err != nil {
 			return err
 		}
-		return takesReport(d, m.Epoch, r)
+		if err := takesReport(d, m.Epoch, r); err != nil {
+			return err
+		}
+		return held(d, by)
 	})
 	if err != nil {
 		return nil, err
@@ -266,7 +285,7 @@ func takesReport(d deploy.Deployment, epoch int64, r *penstockv1.StepReport) err
 func (s *Server) PutJournal(ctx context.Context, req *connect.Request[penstockv1.PutJournalRequest]) (*connect.Response[penstockv1.PutJournalResponse], error) {
 	m := req.Msg
 	err := s.update(ctx, linkEntry(ctx, ""), func(b *book) error {
-		d, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId)
+		d, by, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId)
 		if err != nil {
 			return err
 		}
@@ -275,6 +294,9 @@ func (s *Server) PutJournal(ctx context.Context, req *connect.Request[penstockv1
 		}
 		if d.Epoch != m.Epoch {
 			return deploy.Refuse(deploy.RefusedStaleEpoch, d.ID, "epoch %d is over; the deployment is at %d", m.Epoch, d.Epoch)
+		}
+		if err := held(d, by); err != nil {
+			return err
 		}
 		return b.putJournal(d.ID, m.Entries)
 	})
@@ -319,7 +341,7 @@ func (s *Server) AppendLog(ctx context.Context, req *connect.Request[penstockv1.
 	}
 	var app string
 	err := s.view(ctx, p.Project, func(b *book) error {
-		d, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId)
+		d, _, err := b.ownDeployment(ctx, m.SessionId, m.DeploymentId)
 		if err != nil {
 			return err
 		}
