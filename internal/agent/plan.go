@@ -255,7 +255,7 @@ const readLag = 65 * time.Second
 // still differs after that time was changed by somebody else.
 func (w *draft) current(now time.Time) error {
 	ended, want := w.app.LastEnd()
-	if ended.IsZero() || now.Sub(ended) >= readLag || now.Sub(w.began) >= readLag || w.pin.Live.Digest == want {
+	if ended.IsZero() || now.Sub(ended) >= readLag || now.Sub(w.began) >= readLag || digestOf(w.pin.Live) == want {
 		return nil
 	}
 	return platform.Retryable(errors.New("what is live is not what the last deployment left: the answer may be older than its end"), time.Second)
@@ -306,8 +306,8 @@ func (w *draft) choose() (p deploy.Plan, changes change.Changes, err error) {
 		if changes, err = w.p.Compare(platform.State{Live: live}, platform.State{Desired: desired}); err != nil {
 			return p, changes, fmt.Errorf("compare live and desired state: %w", err)
 		}
-		w.in.LiveDigest = live.Digest
 	}
+	w.in.LiveDigest = digestOf(*live)
 	w.in.App, w.in.Trigger, w.in.CommitMessage = w.file.Application, w.d.Trigger, w.commit.Message
 	w.in.Exists, w.in.Changes, w.in.From, w.in.To = live.Exists, changes, live.Versions, desired.Versions
 	w.in.DesiredDigest, w.in.Account = desired.Digest, live.Account

@@ -21,8 +21,9 @@ import (
 // askFirst is how soon a step that gives no time of its own is asked again.
 const askFirst = time.Second
 
-// nothingLive is what was read back where nothing exists.
-const nothingLive = "nothing"
+// digestOf tells live states apart. That nothing is there is an observation too,
+// and has a digest whether the platform gives it one or not.
+func digestOf(l platform.Live) string { return cmp.Or(l.Digest, "nothing") }
 
 // errClosed says that the gate did not let a call begin.
 var errClosed = errors.New("the lease does not cover a write")
@@ -221,11 +222,12 @@ func (w *worker) readBack(ctx context.Context, j *job) (digest string, ok bool) 
 	tries, began := w.a.retries("read back", 500*time.Millisecond, maxBackoff), time.Now()
 	for {
 		live, err := w.a.observe(ctx, j.p, platform.Target{App: j.d.App, Desired: j.state.Desired, ProviderConfig: j.cfg})
-		if err == nil && len(live.Unsettled) > 0 && time.Since(began) < readLag {
-			err = platform.Retryable(reasonError{deploy.Why(deploy.ReasonNotSettled, "detail", clip(joinReasons(live.Unsettled), maxDetail))}, time.Second)
+		middle := err == nil && len(live.Unsettled) > 0 && time.Since(began) < readLag
+		if middle {
+			err = reasonError{deploy.Why(deploy.ReasonNotSettled, "detail", clip(joinReasons(live.Unsettled), maxDetail))}
 		}
 		if err == nil {
-			return cmp.Or(live.Digest, nothingLive), true // that nothing is there is an observation too
+			return digestOf(live), true
 		}
 		if ctx.Err() != nil || w.a.isStopping() {
 			return "", false
@@ -237,7 +239,11 @@ func (w *worker) readBack(ctx context.Context, j *job) (digest string, ok bool) 
 		}
 		j.log.Logf(slog.LevelWarn, "what is live cannot be read back, trying again: %v", err)
 		w.tell(ctx, j.t, j.stage.ID, deploy.Why(ReasonRetrying, "stage", j.stage.Name, "step", "read back", "detail", w.detail(err)), &j.told)
-		w.pause(ctx, time.Now().Add(tries.next(after)), nil)
+		wait := tries.next(after)
+		if middle {
+			wait = time.Second // nothing is wrong, and most clouds are up to date within seconds
+		}
+		w.pause(ctx, time.Now().Add(wait), nil)
 	}
 }
 

@@ -73,7 +73,7 @@ type Hold struct {
 	DesiredDigest string    `json:"desiredDigest"`
 	Reason        Reason    `json:"reason"`
 	At            time.Time `json:"at"`
-	// LiveDigest is what the way back restored; "" where nothing was live, or where that is unknown.
+	// LiveDigest is what the way back restored; "" where that is unknown.
 	LiveDigest string `json:"liveDigest,omitempty"`
 }
 
