@@ -1,6 +1,8 @@
 package localcloud
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -65,6 +68,10 @@ func (d *disk) decode(body []byte) error {
 	if err := json.Unmarshal(body, &saved); err != nil {
 		return err
 	}
+	var sum string
+	if err := json.Unmarshal(saved[sumKey], &sum); err != nil || sum != sumOf(saved) {
+		return errors.New("its content is not what was saved, it was damaged or edited")
+	}
 	for _, name := range loadOrder() {
 		if saved[name] == nil {
 			continue
@@ -74,6 +81,21 @@ func (d *disk) decode(body []byte) error {
 		}
 	}
 	return nil
+}
+
+// sumKey keeps the checksum beside the parts. Parts refer to each other and a part
+// trusts what it saved; that one of them was changed is found here and not by the
+// first call that meets what is missing.
+const sumKey = "sha256"
+
+// sumOf is the checksum of all parts, in hexadecimal.
+func sumOf(saved map[string]json.RawMessage) string {
+	h := sha256.New()
+	for _, name := range loadOrder() {
+		_, _ = fmt.Fprintf(h, "%s %d ", name, len(saved[name])) // never fails (hash.Hash)
+		_, _ = h.Write(saved[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // dirty says that something changed.
@@ -123,6 +145,7 @@ func (d *disk) save() error {
 		}
 		saved[name] = body
 	}
+	saved[sumKey] = json.RawMessage(strconv.Quote(sumOf(saved)))
 	body, err := json.Marshal(saved)
 	if err != nil {
 		return fmt.Errorf("save state: %w", err)

@@ -28,7 +28,7 @@ type ecsSimulation struct {
 func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	s := &ecsSimulation{simulation: simulation{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0xec5)), apps: []string{"web"}, agents: 2 + int(seed%2)}}
 	s.rough = s.r.IntN(6) == 0 && !p.built()
-	opt := world.Options{Agents: s.agents, AWS: true, AWSOptions: s.cloud(p)}
+	opt := world.Options{Agents: s.agents, AWS: true, AWSOptions: s.cloud(p), WrapPlatform: p.platform}
 	if p.wrap != nil {
 		opt.WrapLink = func(pr *world.Process, l agent.Link) agent.Link { return p.wrap(s.w)(pr, l) }
 	}

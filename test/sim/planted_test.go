@@ -36,6 +36,7 @@ func TestPlantedFaults(t *testing.T) {
 		"no successor delay":   {wrap: noDelay, deaths: true},
 
 		"ecs settle step skipped": {ecs: true, settle: time.Millisecond},
+		"ecs health not awaited":  {ecs: true, prepare: everythingHealthy, platform: hasty},
 		"ecs claim not taken":     {ecs: true, twin: true, wrap: noClaims},
 		"ecs ledger not drained":  {ecs: true, wrap: ledgerForgets},
 		"ecs token not sent":      {ecs: true, prepare: tokenless},

@@ -142,11 +142,13 @@ type plan struct {
 	ecs    bool               // in worlds on ECS
 	twin   bool               // with a second application behind the same groups
 	settle time.Duration      // of the agents' provider
+	// platform stands between agents and a platform, in worlds on ECS.
+	platform func(*world.Process, platform.Platform) platform.Platform
 }
 
 // built reports whether anything is built in on purpose.
 func (p plan) built() bool {
-	return p.mistake != "" || p.wrap != nil || p.prepare != nil || p.settle > 0
+	return p.mistake != "" || p.wrap != nil || p.prepare != nil || p.settle > 0 || p.platform != nil
 }
 
 // run runs the world of a seed: even ones are on ECS.

@@ -74,8 +74,10 @@ func newAWS(t testing.TB, o AWSOptions) *AWS {
 		defer a.mu.Unlock()
 		return a.behaviours[image], true
 	})
+	c := &turns{}
+	a.Runtime.Clock = c
 	var err error
-	if a.Cloud, err = localcloud.New(localcloud.Options{Runtime: a.Runtime, Seed: o.Seed, Profile: o.Profile}); err != nil {
+	if a.Cloud, err = localcloud.New(localcloud.Options{Runtime: a.Runtime, Clock: c, Seed: o.Seed, Profile: o.Profile}); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Cloud.Start(context.Background()); err != nil {

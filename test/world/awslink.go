@@ -93,11 +93,11 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	ctx := r.Context()
-	onTheWay(ctx, call.By, call.Op+" "+string(call.Body), nil) // bodies of AWS are the same every time
 	r, thawed := l.stand(r)
 	if !thawed {
 		return nil, errLinkCut
 	}
+	onTheWay(r.Context(), call.By, call.Op+" "+string(call.Body), nil) // bodies of AWS are the same every time
 	gone, lost := l.partition()
 	if gone && !lost {
 		return nil, hang(ctx, l.p.ended)

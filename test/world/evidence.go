@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
+	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +27,30 @@ type sight struct {
 }
 
 type sightKey struct{}
+
+type askerKey struct{}
+
+// asked marks a call of a platform with who asks, told by the functions that led
+// to it: two that ask for the same at one instant, such as a plan and the look at
+// what is live, send the same calls, which must not arrive at one instant.
+func asked(ctx context.Context) context.Context {
+	var pcs [16]uintptr
+	h := fnv.New64a()
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		f, more := frames.Next()
+		_, _ = io.WriteString(h, f.Function) // never fails (hash.Hash)
+		if !more {
+			return context.WithValue(ctx, askerKey{}, h.Sum64())
+		}
+	}
+}
+
+// asker is who asked, 0 for nobody's platform.
+func asker(ctx context.Context) uint64 {
+	n, _ := ctx.Value(askerKey{}).(uint64)
+	return n
+}
 
 func sightOf(ctx context.Context) *sight {
 	s, _ := ctx.Value(sightKey{}).(*sight)
@@ -102,7 +129,7 @@ func (x *watched) Run(ctx context.Context, s platform.Step, j platform.Journal) 
 	}
 	x.w.goesOn(s)
 	seen := &sight{ops: map[string]bool{}}
-	out, err := x.Platform.Run(context.WithValue(ctx, sightKey{}, seen), s, j)
+	out, err := x.Platform.Run(context.WithValue(asked(ctx), sightKey{}, seen), s, j)
 	if x.p.Dead() {
 		return out, err
 	}
@@ -128,7 +155,7 @@ func (x *watched) Run(ctx context.Context, s platform.Step, j platform.Journal) 
 // Observe implements platform.Platform.
 func (x *watched) Observe(ctx context.Context, t platform.Target) (platform.Live, error) {
 	began := time.Now()
-	live, err := x.Platform.Observe(ctx, t)
+	live, err := x.Platform.Observe(asked(ctx), t)
 	if err == nil {
 		x.w.watch.observed(x.p, t.App.ID, observation{began, live.Digest})
 	}
@@ -148,7 +175,7 @@ type guarded struct {
 // Guard implements platform.Guarded.
 func (x *guarded) Guard(ctx context.Context, h platform.Held) (platform.Breach, error) {
 	seen := &sight{ops: map[string]bool{}}
-	b, err := x.g.Guard(context.WithValue(ctx, sightKey{}, seen), h)
+	b, err := x.g.Guard(context.WithValue(asked(ctx), sightKey{}, seen), h)
 	if err != nil || x.p.Dead() || ctx.Err() != nil {
 		return b, err
 	}

@@ -43,7 +43,7 @@ func newLink(h *host, name string) *Link {
 // differ from run to run, and encoders write maps in any order.
 func onTheWay(ctx context.Context, caller, what string, body []byte) {
 	h := fnv.New64a()
-	_, _ = fmt.Fprint(h, caller, " ", what, " ", len(body), " ", time.Now().UnixNano()) // never fails
+	_, _ = fmt.Fprint(h, caller, " ", what, " ", len(body), " ", asker(ctx), " ", time.Now().UnixNano()) // never fails
 	pause(ctx, time.Duration(h.Sum64()%uint64(time.Millisecond)))
 }
 
@@ -122,11 +122,11 @@ func (l *Link) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if l.name != "" {
-		onTheWay(ctx, l.name, req.URL.Path, body)
-	}
 	if !l.thaw() {
 		return nil, errLinkCut
+	}
+	if l.name != "" { // behind the thaw, which lets many calls go at one instant
+		onTheWay(ctx, l.name, req.URL.Path, body)
 	}
 	cut, silent, lost := l.state()
 	if cut {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -63,8 +64,8 @@ func (f *fenced) Service(ctx context.Context, cluster, name string) (*service, e
 	if len(of) == 0 {
 		delete(f.wrote, cluster+"/"+name)
 	}
-	for _, w := range of {
-		if !w.shown(s) {
+	for _, key := range slices.Sorted(maps.Keys(of)) { // in the same order every time: people read the first one
+		if w := of[key]; !w.shown(s) {
 			return nil, platform.Retryable(fmt.Errorf("ecs:DescribeServices %s: the answer is older than what was written %s ago: %s", name, f.now().Sub(w.at).Round(time.Second), w.what), time.Second)
 		}
 	}
@@ -92,7 +93,7 @@ func (f *fenced) DeleteService(ctx context.Context, cluster, name string) error 
 func (f *fenced) sets(cluster, name string) (arns []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for k := range f.wrote[cluster+"/"+name] {
+	for _, k := range slices.Sorted(maps.Keys(f.wrote[cluster+"/"+name])) {
 		if arn, ok := strings.CutPrefix(k, "set/"); ok {
 			arns = append(arns, strings.TrimSuffix(arn, "/scale"))
 		}

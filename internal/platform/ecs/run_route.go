@@ -155,7 +155,11 @@ func (j *job) lacking(ctx context.Context, now []route) (deploy.Reason, error) {
 	if err != nil || s == nil {
 		return deploy.Reason{}, err
 	}
-	for arn, want := range map[string]int{j.d.primaryARN(): j.opt.Primary, j.d.canaryARN(): j.opt.Canary} {
+	for _, group := range []struct {
+		arn  string
+		want int
+	}{{j.d.primaryARN(), j.opt.Primary}, {j.d.canaryARN(), j.opt.Canary}} {
+		arn, want := group.arn, group.want
 		if arn == "" || want == 0 {
 			continue
 		}
@@ -268,7 +272,11 @@ func (j *job) verify(ctx context.Context) (platform.Outcome, error) {
 	if err != nil || stop != nil {
 		return orStop(stop, err)
 	}
-	for arn, want := range map[string]int{j.d.primaryARN(): j.opt.Primary, j.d.canaryARN(): j.opt.Canary} {
+	for _, group := range []struct {
+		arn  string
+		want int
+	}{{j.d.primaryARN(), j.opt.Primary}, {j.d.canaryARN(), j.opt.Canary}} {
+		arn, want := group.arn, group.want
 		if arn == "" || want == 0 {
 			continue
 		}

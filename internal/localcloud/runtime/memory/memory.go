@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/penstock-cd/penstock/internal/localcloud/clock"
 	"github.com/penstock-cd/penstock/internal/localcloud/ecs"
 	"github.com/penstock-cd/penstock/internal/localcloud/router"
 )
@@ -53,6 +54,9 @@ var errRefused = errors.New("connection refused")
 // Runtime is a task runtime in memory. It implements ecs.Runtime, elb.Prober
 // and router.Deliverer.
 type Runtime struct {
+	// Clock defaults to that of package time. It must not change once a task was started.
+	Clock clock.Clock
+
 	script Script
 
 	mu     sync.Mutex
@@ -68,7 +72,7 @@ type task struct {
 	started    time.Time
 	override   *bool  // health set by SetHealthy
 	ended      []bool // per container
-	timers     []*time.Timer
+	timers     []clock.Timer
 	queue      []ecs.TaskEvent
 	reporting  bool
 }
@@ -78,7 +82,7 @@ func New(script Script) *Runtime {
 	if script == nil {
 		script = func(string) (Behaviour, bool) { return Behaviour{}, true }
 	}
-	return &Runtime{script: script, tasks: map[string]*task{}}
+	return &Runtime{Clock: clock.Real(), script: script, tasks: map[string]*task{}}
 }
 
 // Start begins a task. Events come from goroutines of timers, one at a time
@@ -111,7 +115,7 @@ func (r *Runtime) Start(spec ecs.TaskSpec, report func(ecs.TaskEvent)) error {
 
 // after runs f with the lock held and then hands the queued events over.
 func (r *Runtime) after(t *task, d time.Duration, f func()) {
-	t.timers = append(t.timers, time.AfterFunc(d, func() {
+	t.timers = append(t.timers, r.Clock.AfterFunc(d, func() {
 		r.mu.Lock()
 		if !r.closed {
 			f()
