@@ -433,7 +433,8 @@ func (j *job) finish(ctx context.Context) (platform.Outcome, error) {
 	return j.waitFor(r)
 }
 
-// arrived reads back that the service runs the new version with all its tasks.
+// arrived reads back that the service runs the new version with all its tasks, and that they are well: Amazon ECS calls a service deployment
+// successful at the first moment in which all tasks run.
 func (j *job) arrived(ctx context.Context) (platform.Outcome, error) {
 	s, stop, err := j.service(ctx)
 	if err != nil || stop != nil {
@@ -443,10 +444,11 @@ func (j *job) arrived(ctx context.Context) (platform.Outcome, error) {
 	if p == nil || own == nil || p.ARN != own.ARN || len(s.Sets) > 1 {
 		return ask(ReasonNotPrimary, "set", tail(j.d.Name))
 	}
-	if own.Running < own.Computed {
-		return ask(ReasonStabilizing, "set", tail(own.ARN), "running", fmt.Sprint(own.Running), "desired", fmt.Sprint(own.Computed), "pending", fmt.Sprint(own.Pending))
+	var groups []string
+	if own.Group != "" {
+		groups = []string{own.Group}
 	}
-	return platform.DoneNow()
+	return j.ready(ctx, rolePrimary, s, own, groups)
 }
 
 // restoreConfig gives the service the configuration of its file again, so that no pause is left for whoever deploys next.
