@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -114,15 +113,11 @@ func (s *script) ecsFiles(name, dir, body string, set map[string]string) map[str
 // native is what the service file of the controller ECS says besides: the strategy, with a section of the deployment configuration behind
 // it, and the rule that Amazon ECS shifts.
 func (s *script) native(strategy, section string) (controller, balancer string) {
-	rule, err := s.w.AWS.DefaultRule(context.Background())
-	if err != nil {
-		s.failf("the listener's rule: %v", err)
-	}
 	if section != "" {
 		strategy += ", " + strings.TrimSpace(s.sections[section])
 	}
 	return "{type: ECS}\ndeploymentConfiguration: {strategy: " + strategy + "}",
-		"loadBalancers:\n- advancedConfiguration:\n    productionListenerRule: " + rule + "\n    roleArn: arn:aws:iam::123456789012:role/ecs-load-balancers\n"
+		"loadBalancers:\n- advancedConfiguration:\n    productionListenerRule: " + s.w.AWS.Rule + "\n    roleArn: arn:aws:iam::123456789012:role/ecs-load-balancers\n"
 }
 
 // person carries out what somebody does.
