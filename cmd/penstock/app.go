@@ -15,7 +15,7 @@ import (
 func newAppCommand(s streams) *cobra.Command {
 	cmd := newGroup("app", "List, register, sync and watch applications", "application", "apps")
 	cmd.AddCommand(
-		newAppListCommand(s), newAppGetCommand(s), newAppInitCommand(s, linters()), newAppAddCommand(s), newAppDiscoverCommand(s), newAppDiffCommand(s), newAppSyncCommand(s),
+		newAppListCommand(s), newAppGetCommand(s), newAppInitCommand(s, linters()), newAppMigrateCommand(s, linters()), newAppAddCommand(s), newAppDiscoverCommand(s), newAppDiffCommand(s), newAppSyncCommand(s),
 		newAppEnableCommand(s, true), newAppEnableCommand(s, false), newAppDeleteCommand(s), newAppLiveCommand(s), newAppDriftCommand(s),
 	)
 	return cmd

@@ -239,17 +239,7 @@ func yamlList(list []string) (string, error) {
 
 // lint reads the files as an agent would, before any is written.
 func (i *initialising) lint(ctx context.Context, files memoryFiles) error {
-	app, warnings, err := spec.ReadApplication(files[0].name, files[0].data)
-	if err == nil {
-		lint := lintOptions{platforms: i.platforms}
-		p, ok := lint.platformOf(app)
-		if !ok {
-			return usagef("no platform of this version reads kind %s", app.Kind)
-		}
-		var d platform.Desired
-		d, err = p.Load(ctx, platform.Source{App: deploy.Ref{Name: app.Name, Kind: p.Kind(), ConfigFile: files[0].name}, Config: app, Commit: deploy.Commit{Hash: onDisk}, Files: files})
-		warnings = append(warnings, d.Warnings...)
-	}
+	warnings, err := files.load(ctx, i.platforms)
 	if err == nil && len(warnings) > 0 {
 		err = spec.Errors(warnings)
 	}
@@ -257,6 +247,21 @@ func (i *initialising) lint(ctx context.Context, files memoryFiles) error {
 		return &statusError{code: exitUsage, err: fmt.Errorf("nothing was written: what the flags say makes no application:\n%w", err)}
 	}
 	return nil
+}
+
+// load reads the files, of which the first is the application's, as an agent would.
+func (m memoryFiles) load(ctx context.Context, platforms []linter) ([]spec.Error, error) {
+	app, warnings, err := spec.ReadApplication(m[0].name, m[0].data)
+	if err != nil {
+		return warnings, err
+	}
+	lint := lintOptions{platforms: platforms}
+	p, ok := lint.platformOf(app)
+	if !ok {
+		return warnings, usagef("no platform of this version reads kind %s", app.Kind)
+	}
+	d, err := p.Load(ctx, platform.Source{App: deploy.Ref{Name: app.Name, Kind: p.Kind(), ConfigFile: m[0].name}, Config: app, Commit: deploy.Commit{Hash: onDisk}, Files: m})
+	return append(warnings, d.Warnings...), err
 }
 
 type memoryFiles []initFile

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/penstock-cd/penstock/internal/spec"
 )
 
 // TestEveryFindingIsExplained runs lint over every broken and every accepted file of the decoders' tests: each finding has a
@@ -32,6 +34,10 @@ func TestEveryFindingIsExplained(t *testing.T) {
 			writeCase(t, filepath.Join(dir, strings.NewReplacer("/", "-", ".", "").Replace(file)), file, data)
 		}
 	}
+	for name, text := range brokenShared() {
+		cases++
+		writeShared(t, dir, name, text)
+	}
 	var out bytes.Buffer
 	s := processStreams()
 	s.Out, s.Err, s.Dir, s.Width = &out, &bytes.Buffer{}, dir, 0
@@ -46,17 +52,77 @@ func TestEveryFindingIsExplained(t *testing.T) {
 		t.Fatalf("%d files, %d errors", cases, r.Errors)
 	}
 	links := map[string]bool{docsBase + docClaims: true}
+	native, shared := 0, map[string]int{}
 	for _, p := range r.Problems {
+		if strings.Contains(p.File, "native-") {
+			native++
+		}
+		if name, ok := strings.CutPrefix(filepath.ToSlash(p.File), spec.SharedFolder+"/"); ok {
+			if shared[name]++; p.Doc != docsBase+docShared {
+				t.Errorf("%s is explained by %s", p.File, p.Doc)
+			}
+		}
 		if p.File == "" || p.Line < 1 || p.Column < 1 || p.Hint == "" || p.Message == "" || p.Doc == "" {
 			t.Errorf("incomplete: %+v", p)
 		}
 		links[p.Doc] = true
+	}
+	if native < 18 || len(shared) != len(brokenShared()) || shared["templates.yaml"] < 7 || shared["events.yaml"] < 8 {
+		t.Errorf("findings: %d for the controller ECS, of shared files %v", native, shared)
 	}
 	for link := range links {
 		followLink(t, link)
 	}
 	if len(links) < 8 {
 		t.Errorf("only %d different links", len(links))
+	}
+}
+
+// brokenShared are files of the shared folder with every mistake that is looked for.
+func brokenShared() map[string]string {
+	const head = "apiVersion: pipecd.dev/v1beta1\nkind: "
+	return map[string]string{
+		"templates.yaml": head + `AnalysisTemplate
+spec:
+  wrong: 1
+  metrics:
+    again: {template: {name: another}}
+    when: {provider: p, query: q, interval: often}
+    number: 7
+    open: {}
+  logs:
+    none: {}
+  https:
+    nowhere: {interval: 1m}
+`,
+		"events.yaml": head + `EventWatcher
+spec:
+  wrong: 1
+  events:
+    - {}
+    - name: a
+      replacements:
+        - {}
+        - {file: f}
+        - {file: f, jsonField: x}
+        - {file: f, HCLField: x}
+        - {file: f, yamlField: spec.image}
+        - {file: f, regex: "("}
+        - {file: f, regex: image}
+        - {file: f, yamlField: $.a, regex: "(a)"}
+`,
+		"other.yaml":  head + "ECSApp\nspec: {}\n",
+		"syntax.yaml": "a: [\n",
+	}
+}
+
+func writeShared(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, spec.SharedFolder), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, spec.SharedFolder, name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -279,12 +279,12 @@ func TestGitLabSigningToken(t *testing.T) {
 	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(raw))
 	k := hookKinds()["gitlab token"]
 	onHookRig(t, secret, func(r hookRig) {
-		send := func(key string, age time.Duration, change func(map[string]string)) int {
+		send := func(key, body string, age time.Duration, change func(map[string]string)) int {
 			stamp := strconv.FormatInt(time.Now().Add(-age).Unix(), 10)
-			status, _ := r.post(k, "default", k.eventName, k.push, secret, func(h map[string]string) {
+			status, _ := r.post(k, "default", k.eventName, body, secret, func(h map[string]string) {
 				delete(h, "X-Gitlab-Token")
 				h["webhook-id"], h["webhook-timestamp"] = "id-1", stamp
-				h["webhook-signature"] = "v1," + base64.StdEncoding.EncodeToString(mac(key, fmt.Sprintf("id-1.%s.%s", stamp, k.push)))
+				h["webhook-signature"] = "v1," + base64.StdEncoding.EncodeToString(mac(key, fmt.Sprintf("id-1.%s.%s", stamp, body)))
 				if change != nil {
 					change(h)
 				}
@@ -293,6 +293,7 @@ func TestGitLabSigningToken(t *testing.T) {
 		}
 		for name, x := range map[string]struct {
 			key    string
+			body   string
 			age    time.Duration
 			change func(map[string]string)
 			want   int
@@ -307,12 +308,17 @@ func TestGitLabSigningToken(t *testing.T) {
 			"another id":              {change: func(h map[string]string) { h["webhook-id"] = "id-2" }, want: http.StatusUnauthorized},
 			"another time":            {change: func(h map[string]string) { h["webhook-timestamp"] += "0" }, want: http.StatusUnauthorized},
 			"no time":                 {change: func(h map[string]string) { delete(h, "webhook-timestamp") }, want: http.StatusUnauthorized},
+			"no signature":            {change: func(h map[string]string) { delete(h, "webhook-signature") }, want: http.StatusUnauthorized},
+			"an empty signature":      {change: func(h map[string]string) { h["webhook-signature"] = "" }, want: http.StatusUnauthorized},
+			"a form":                  {change: func(h map[string]string) { h["Content-Type"] = "application/x-www-form-urlencoded" }, want: http.StatusUnsupportedMediaType},
+			"no content type":         {change: func(h map[string]string) { delete(h, "Content-Type") }, want: http.StatusUnsupportedMediaType},
+			"larger than it may be":   {body: strings.Repeat(" ", maxWebhook+1), want: http.StatusRequestEntityTooLarge},
 			"another version":         {change: func(h map[string]string) { h["webhook-signature"] = "v2" + h["webhook-signature"][2:] }, want: http.StatusUnauthorized},
 			"wrong, and the right token": {change: func(h map[string]string) {
 				h["webhook-signature"], h["X-Gitlab-Token"] = "v1,AAAA", secret
 			}, want: http.StatusUnauthorized},
 		} {
-			if got := send(or(x.key, raw), x.age, x.change); got != x.want {
+			if got := send(or(x.key, raw), or(x.body, k.push), x.age, x.change); got != x.want {
 				r.Errorf("%s: %d, want %d", name, got, x.want)
 			}
 		}

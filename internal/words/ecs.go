@@ -5,6 +5,7 @@ package words
 var ecs = map[string]string{
 	"ECS_STABILIZING":            "waiting until task set {set} is steady: {running} of {desired} tasks run[, {pending} are starting]",
 	"ECS_TARGETS_STARTING":       "waiting for healthy targets in {group}: {healthy} of {needed}",
+	"ECS_CALL_IN_DOUBT":          "a call to Amazon ECS got no answer and may still take effect; going on at {until}",
 	"ECS_PROVING":                "no load balancer checks task set {set}: {proven} of {needed} tasks have run for {time}",
 	"ECS_TASKS_FAILING":          "tasks of task set {set} stop with an error ({count} so far); the last one: {reason}[, container {container}][, exit code {exitCode}]",
 	"ECS_TARGETS_UNHEALTHY":      "the targets of task set {set} in {group} fail their health check[ since {since}][: {detail}]",

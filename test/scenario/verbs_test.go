@@ -93,14 +93,31 @@ func (s *script) ecsFiles(name, dir, body string, set map[string]string) map[str
 	if set["access"] == "discovery" {
 		exposed = "    accessType: SERVICE_DISCOVERY\n"
 	}
+	controller, balancer := "{type: EXTERNAL}", ""
+	if strategy := set["native"]; strategy != "" {
+		controller, balancer = s.native(strategy, set["config"])
+	}
+	if set["access"] == "discovery" {
+		balancer = ""
+	}
 	return map[string]string{
 		world.AppFile(dir): "apiVersion: pipecd.dev/v1beta1\nkind: ECSApp\nspec:\n  name: " + name + "\n  input:\n    serviceDefinitionFile: servicedef.yaml\n    taskDefinitionFile: taskdef.yaml\n" +
 			exposed + body,
-		dir + "/servicedef.yaml": "cluster: demo\nserviceName: " + name + "\ndesiredCount: " + desired + "\ndeploymentController: {type: EXTERNAL}\n" + launch + "\n" +
-			"networkConfiguration:\n  awsvpcConfiguration: {subnets: [subnet-1], assignPublicIp: ENABLED}\n" + s.sections[set["service"]],
+		dir + "/servicedef.yaml": "cluster: demo\nserviceName: " + name + "\ndesiredCount: " + desired + "\ndeploymentController: " + controller + "\n" + launch + "\n" +
+			"networkConfiguration:\n  awsvpcConfiguration: {subnets: [subnet-1], assignPublicIp: ENABLED}\n" + balancer + s.sections[set["service"]],
 		dir + "/taskdef.yaml": "family: " + name + "\nnetworkMode: awsvpc\ncpu: '256'\nmemory: '512'\nrequiresCompatibilities: [FARGATE]\nexecutionRoleArn: arn:aws:iam::123456789012:role/exec\n" +
 			"containerDefinitions:\n- name: web\n  image: " + image + "\n  essential: true\n  portMappings: [{containerPort: 80}]\n" + s.sections[set["task"]],
 	}
+}
+
+// native is what the service file of the controller ECS says besides: the strategy, with a section of the deployment configuration behind
+// it, and the rule that Amazon ECS shifts.
+func (s *script) native(strategy, section string) (controller, balancer string) {
+	if section != "" {
+		strategy += ", " + strings.TrimSpace(s.sections[section])
+	}
+	return "{type: ECS}\ndeploymentConfiguration: {strategy: " + strategy + "}",
+		"loadBalancers:\n- advancedConfiguration:\n    productionListenerRule: " + s.w.AWS.Rule + "\n    roleArn: arn:aws:iam::123456789012:role/ecs-load-balancers\n"
 }
 
 // person carries out what somebody does.

@@ -31,6 +31,23 @@ const ecsBlueGreen = `  pipeline:
     - name: ECS_CANARY_CLEAN
 `
 
+// nativeSteps is a strategy with bake times: a way back may begin while Amazon ECS waits by itself.
+const nativeSteps = "LINEAR, bakeTimeInMinutes: 1, linearConfiguration: {stepPercent: 50, stepBakeTimeInMinutes: 1}"
+
+const ecsLinear = `  pipeline:
+    stages:
+    - name: ECS_CANARY_ROLLOUT
+      with: {scale: 100}
+    - name: ECS_TRAFFIC_ROUTING
+      with: {canary: 50}
+    - name: ECS_PRIMARY_ROLLOUT
+`
+
+const ecsRolling = `  pipeline:
+    stages:
+    - name: ECS_PRIMARY_ROLLOUT
+`
+
 // ecsCourses are the ways a deployment on ECS goes, and their ways back.
 func ecsCourses() []course {
 	sick := map[string]memory.Behaviour{"v2": {UnhealthyAfter: 60 * time.Second}}
@@ -50,7 +67,13 @@ func ecsCourses() []course {
 		{name: "ecs native canary", native: "CANARY", first: noPipeline, body: world.ArticleCanary, want: "SUCCESS"},
 		{name: "ecs native canary and back", native: "CANARY", first: noPipeline, body: world.ArticleCanary, cancel: "WAIT", want: "ROLLED_BACK", way: true},
 		{name: "ecs native sick canary", native: "CANARY", first: noPipeline, body: world.ArticleCanary, images: sick, want: "ROLLED_BACK", way: true},
-		{name: "ecs native blue-green and back", native: "BLUE_GREEN", first: noPipeline, body: ecsBlueGreen, cancel: "ECS_PRIMARY_ROLLOUT", want: "ROLLED_BACK"},
+		{name: "ecs native quick sync and back", native: nativeSteps, first: noPipeline, body: noPipeline, cancel: "ECS_SYNC", want: "ROLLED_BACK"},
+		{name: "ecs native linear", native: nativeSteps, first: noPipeline, body: ecsLinear, want: "SUCCESS"},
+		{name: "ecs native linear and back", native: nativeSteps, first: noPipeline, body: ecsLinear, cancel: "ECS_PRIMARY_ROLLOUT", want: "ROLLED_BACK", way: true},
+		{name: "ecs native rolling", native: "ROLLING", first: noPipeline, body: ecsRolling, want: "SUCCESS"},
+		{name: "ecs native rolling and back", native: "ROLLING", first: noPipeline, body: ecsRolling, images: dead, want: "ROLLED_BACK", way: true},
+		{name: "ecs native blue-green", native: "BLUE_GREEN", first: noPipeline, body: ecsBlueGreen, want: "SUCCESS"},
+		{name: "ecs native blue-green and back", native: "BLUE_GREEN", first: noPipeline, body: ecsBlueGreen, cancel: "ECS_PRIMARY_ROLLOUT", want: "ROLLED_BACK", way: true},
 		{name: "ecs native first deployment and back", native: "BLUE_GREEN", body: noPipeline, images: dead, want: "ROLLED_BACK"},
 	}
 }

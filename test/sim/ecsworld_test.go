@@ -22,12 +22,19 @@ type ecsSimulation struct {
 	simulation
 	rough bool // tasks die and weights are changed by others: users may feel that
 	heads []string
+
+	native string   // the strategy of services of the controller ECS, "" for EXTERNAL
+	bodies []string // pipelines that versions are deployed with
+	writes []string // that faults of calls meet
 }
 
 // simulateECS runs one world on ECS and reports what it finds.
 func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	s := &ecsSimulation{simulation: simulation{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0xec5)), apps: []string{"web"}, agents: 2 + int(seed%2)}}
 	s.rough = s.r.IntN(6) == 0 && !p.built()
+	if s.bodies, s.writes = ecsPipelines, ecsWrites; p.native != "" {
+		s.native, s.bodies, s.writes = p.native, nativePipelines[p.native], nativeWrites
+	}
 	opt := world.Options{Agents: s.agents, AWS: true, AWSOptions: s.cloud(p), WrapPlatform: p.platform}
 	if p.wrap != nil {
 		opt.WrapLink = func(pr *world.Process, l agent.Link) agent.Link { return p.wrap(s.w)(pr, l) }
@@ -44,14 +51,14 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	s.begin = time.Now()
 	s.w.InterceptAWS(s.beforeCall, s.afterCall)
 	s.w.OnCommit(s.commit)
-	if s.r.IntN(4) == 0 {
+	if s.r.IntN(4) == 0 && s.native == "" {
 		if err := s.w.AWS.Live(context.Background(), "web", "v0"); err != nil {
 			t.Fatal(err)
 		}
 		s.w.Tick(40*time.Second + opt.AWSOptions.Profile.ReadLag) // a service that nobody can see yet is no service to take over
 		s.w.AWS.Good()
 	}
-	if s.r.IntN(3) == 0 || p.twin {
+	if (s.r.IntN(3) == 0 || p.twin) && s.native == "" {
 		s.apps = append(s.apps, "api")
 	}
 	s.pushECS("web")
@@ -127,12 +134,16 @@ func (s *ecsSimulation) pushECS(app string) {
 		}
 	}
 	s.w.AWS.Behave(image, b)
-	body := ecsPipelines[s.r.IntN(len(ecsPipelines))]
+	body := s.bodies[s.r.IntN(len(s.bodies))]
 	if app != "web" {
 		body = noPipeline
 	}
 	if !strings.Contains(body, "timeout: 30m") {
 		body = "  timeout: 30m\n" + body
+	}
+	if s.native != "" {
+		s.heads = append(s.heads, s.w.CommitNative(app, image, s.native, body))
+		return
 	}
 	s.heads = append(s.heads, s.w.CommitECS(app, image, body))
 }
@@ -145,7 +156,7 @@ func (s *ecsSimulation) actECS() {
 	app := s.apps[s.r.IntN(len(s.apps))]
 	what, n, flag := s.r.IntN(30), s.r.IntN(1000), s.r.IntN(2) == 0
 	d := time.Duration(1+s.r.IntN(60)) * time.Second
-	write := ecsWrites[n%len(ecsWrites)]
+	write := s.writes[n%len(s.writes)]
 	switch what {
 	case 0, 1, 2:
 		s.pushECS(app)

@@ -126,6 +126,8 @@ func short(c course, m mode) bool {
 	switch c.name {
 	case "ecs canary and back":
 		return !m.server && (m.cloud || m.read)
+	case "ecs native blue-green":
+		return !m.server && m.cloud && m.after
 	case "first deployment":
 		return !m.read
 	}

@@ -2,6 +2,9 @@ package sim
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,44 @@ import (
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/test/world"
 )
+
+// nativePipelines are the pipelines that each strategy can go.
+var nativePipelines = map[string][]string{
+	"CANARY, canaryConfiguration: {canaryBakeTimeInMinutes: 0}": {noPipeline, world.ArticleCanary, world.ArticleCanary, ecsPipelines[4]},
+	"BLUE_GREEN": {noPipeline, ecsBlueGreen},
+	nativeSteps:  {noPipeline, ecsLinear, ecsLinear},
+	"ROLLING":    {noPipeline, ecsRolling},
+}
+
+// nativeWrites are the writes that faults of calls meet in worlds of the controller ECS.
+var nativeWrites = []string{"ecs.UpdateService", "ecs.ContinueServiceDeployment", "ecs.StopServiceDeployment", "ecs.RegisterTaskDefinition", "ecs.CreateService"}
+
+// nativeSeeds is how many worlds of each strategy a thorough run looks at.
+const nativeSeeds = 8
+
+// TestNativeWorlds runs worlds drawn from seeds whose services have the deployment controller ECS.
+func TestNativeWorlds(t *testing.T) {
+	seeds := 1
+	if thorough() {
+		seeds = nativeSeeds
+	}
+	for i, strategy := range slices.Sorted(maps.Keys(nativePipelines)) {
+		for n := range seeds {
+			seed := uint64(len(nativePipelines)*n + i + 1)
+			if only := replayed(); only > 0 && only != seed {
+				continue
+			}
+			t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+				t.Parallel()
+				inWorld(t, func(t *testing.T) { simulateECS(t, seed, plan{native: strategy}) })
+				seedsRun.Add(1)
+			})
+		}
+		if !thorough() {
+			break
+		}
+	}
+}
 
 // TestNativeMeddling: what somebody else does at Amazon ECS while Penstock holds a
 // service deployment is found at once, and answered without doing harm.

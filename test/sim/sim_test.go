@@ -141,6 +141,7 @@ type plan struct {
 	made   func(*world.World) // is told the world
 	ecs    bool               // in worlds on ECS
 	twin   bool               // with a second application behind the same groups
+	native string             // with services of the controller ECS of this strategy
 	settle time.Duration      // of the agents' provider
 	// platform stands between agents and a platform, in worlds on ECS.
 	platform func(*world.Process, platform.Platform) platform.Platform

@@ -28,6 +28,7 @@ type AWS struct {
 	Canary   string // target group
 	Loose    string // target group that no listener uses
 	Listener string
+	Rule     string // the listener's default rule
 
 	ECS *awsecs.Client
 	ELB *elbv2.Client
@@ -130,7 +131,8 @@ func (a *AWS) prepare(ctx context.Context) error {
 		return err
 	}
 	a.Listener = *l.Listeners[0].ListenerArn
-	return nil
+	a.Rule, err = a.defaultRule(ctx)
+	return err
 }
 
 func (a *AWS) forward(primary, canary int32) []elbtypes.Action {

@@ -12,8 +12,8 @@ import (
 	"github.com/penstock-cd/penstock/internal/localcloud/ecs"
 )
 
-// DefaultRule is the ARN of the listener's default rule.
-func (a *AWS) DefaultRule(ctx context.Context) (string, error) {
+// defaultRule is the ARN of the listener's default rule.
+func (a *AWS) defaultRule(ctx context.Context) (string, error) {
 	out, err := a.ELB.DescribeRules(ctx, &elbv2.DescribeRulesInput{ListenerArn: &a.Listener})
 	if err != nil {
 		return "", err
@@ -24,28 +24,20 @@ func (a *AWS) DefaultRule(ctx context.Context) (string, error) {
 // NativeFiles are Files of an application whose service has the deployment
 // controller ECS with a strategy ("CANARY", or with more of the deployment
 // configuration behind it: "LINEAR, bakeTimeInMinutes: 1").
-func (a *AWS) NativeFiles(name, image, strategy, body string) (map[string]string, error) {
-	rule, err := a.DefaultRule(context.Background())
-	if err != nil {
-		return nil, err
-	}
+func (a *AWS) NativeFiles(name, image, strategy, body string) map[string]string {
 	files := maps.Clone(a.Files(name, image, body))
 	files[path.Join(name, "servicedef.yaml")] = "cluster: demo\nserviceName: " + name + "\ndesiredCount: 4\ndeploymentController: {type: ECS}\nlaunchType: FARGATE\n" +
 		"deploymentConfiguration: {strategy: " + strategy + "}\n" +
 		"networkConfiguration:\n  awsvpcConfiguration: {subnets: [subnet-1], assignPublicIp: ENABLED}\n" +
-		"loadBalancers:\n- advancedConfiguration:\n    productionListenerRule: " + rule + "\n    roleArn: arn:aws:iam::123456789012:role/ecs-load-balancers\n"
-	return files, nil
+		"loadBalancers:\n- advancedConfiguration:\n    productionListenerRule: " + a.Rule + "\n    roleArn: arn:aws:iam::123456789012:role/ecs-load-balancers\n"
+	return files
 }
 
 // CommitNative commits a version of an application whose service has the
 // deployment controller ECS.
 func (w *World) CommitNative(name, image, strategy, body string) string {
 	w.T.Helper()
-	files, err := w.AWS.NativeFiles(name, image, strategy, body)
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	return w.commitECS(name, image, files)
+	return w.commitECS(name, image, w.AWS.NativeFiles(name, image, strategy, body))
 }
 
 // settled are the weights of a service at rest: under the controller ECS the two

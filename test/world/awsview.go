@@ -12,7 +12,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Service describes a service: its count, where the tasks of its primary task set are placed, and the tags that people set.
+// Service describes a service, "none" for one that takes no deployments: its count, where the tasks of its primary task set are placed, and the tags that people set.
 func (a *AWS) Service(name string) string {
 	out, err := a.ECS.DescribeServices(context.Background(), &awsecs.DescribeServicesInput{
 		Cluster: aws.String("demo"), Services: []string{name}, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags},
@@ -20,7 +20,7 @@ func (a *AWS) Service(name string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if len(out.Services) == 0 {
+	if len(out.Services) == 0 || aws.ToString(out.Services[0].Status) != "ACTIVE" {
 		return "none"
 	}
 	s := out.Services[0]

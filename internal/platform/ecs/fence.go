@@ -22,6 +22,8 @@ type fenced struct {
 
 	mu    sync.Mutex
 	wrote map[string]map[string]fence // by service, then by what was written
+	asked map[string]rolloutFence     // by service: the last write to a service deployment
+	shown map[string]seenRollout      // by service
 }
 
 // fence is what a read must show for some time behind a write.
@@ -32,7 +34,7 @@ type fence struct {
 }
 
 func newFenced(c cloud, now func() time.Time) *fenced {
-	return &fenced{cloud: c, now: now, wrote: map[string]map[string]fence{}}
+	return &fenced{cloud: c, now: now, wrote: map[string]map[string]fence{}, asked: map[string]rolloutFence{}, shown: map[string]seenRollout{}}
 }
 
 // note keeps what was written under a key and forgets what it outdates: everything below the key.
@@ -68,6 +70,9 @@ func (f *fenced) Service(ctx context.Context, cluster, name string) (*service, e
 		if w := of[key]; !w.shown(s) {
 			return nil, platform.Retryable(fmt.Errorf("ecs:DescribeServices %s: the answer is older than what was written %s ago: %s", name, f.now().Sub(w.at).Round(time.Second), w.what), time.Second)
 		}
+	}
+	if why := f.behind(s, f.shown[cluster+"/"+name]); why != "" {
+		return nil, platform.Retryable(fmt.Errorf("ecs:DescribeServices %s: the answer is older than one of a moment ago: %s", name, why), time.Second)
 	}
 	return s, nil
 }

@@ -69,6 +69,29 @@ func (w weightsRecord) settled(settle time.Duration) time.Time {
 	return until
 }
 
+// keyCall is the journal's entry of the calls to a service that take no token, a callRecord.
+const keyCall = "ecs/call"
+
+// callRecord is the newest call of them. While Open, it is on its way or its answer never came.
+type callRecord struct {
+	At   time.Time `json:"at"`
+	Open bool      `json:"open,omitempty"`
+	// Doubt is the instant of the newest call before it whose answer never came.
+	Doubt time.Time `json:"doubt,omitzero"`
+}
+
+// quiet is from when on none of them can take effect any more.
+func (c callRecord) quiet() time.Time {
+	last := c.Doubt
+	if c.Open && c.At.After(last) {
+		last = c.At
+	}
+	if last.IsZero() {
+		return last
+	}
+	return last.Add(lateLimit)
+}
+
 // countRecord is a desired count that the deployment wrote.
 type countRecord struct {
 	From int `json:"from"`

@@ -3,7 +3,9 @@ package ecs
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 )
 
@@ -22,11 +24,7 @@ func (j *job) turnBack(ctx context.Context) (platform.Outcome, error) {
 	}
 	switch ours.Status {
 	case rolloutPending, rolloutRunning:
-		if err := j.c.TurnBack(ctx, ours.ARN); err != nil {
-			return platform.Outcome{}, err
-		}
-		j.logf("asked Amazon ECS to turn service deployment %s back", tail(ours.ARN))
-		return j.waitFor(ours)
+		return j.stop(ctx, ours)
 	case rolloutSuccessful, rolloutBackFailed:
 		return j.deployFormer(ctx)
 	case rolloutBack:
@@ -37,16 +35,21 @@ func (j *job) turnBack(ctx context.Context) (platform.Outcome, error) {
 	return j.waitFor(ours)
 }
 
+func (j *job) stop(ctx context.Context, r *rollout) (platform.Outcome, error) {
+	if err := j.c.TurnBack(ctx, r.ARN); err != nil {
+		return platform.Outcome{}, err
+	}
+	j.logf("asked Amazon ECS to turn service deployment %s back", tail(r.ARN))
+	return j.waitFor(r)
+}
+
 // neverStarted ends the way back of a deployment that no service deployment belongs to; one that was meant to begin may still turn up.
 func (j *job) neverStarted(ctx context.Context, newest *rollout) (platform.Outcome, error) {
-	all, err := j.noted()
+	meant, err := j.meant(objRollout)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	for _, o := range all {
-		if o.Type != objRollout {
-			continue
-		}
+	if meant {
 		if out, err := j.unseen(ctx, objRollout+"/back"); err != nil || out != nil {
 			return orStop(out, err)
 		}
@@ -63,7 +66,20 @@ func (j *job) behindOurs(ctx context.Context, newest *rollout) (platform.Outcome
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	if !known || newest.Revision != rec.ARN {
+	own, mine, err := platform.Recall[revisionRecord](j.j, keyRevision)
+	if err != nil {
+		return platform.Outcome{}, err
+	}
+	late, err := j.quiet()
+	if err != nil {
+		return platform.Outcome{}, err
+	}
+	switch {
+	case mine && newest.Revision == own.ARN && late.Progress != platform.Done && (newest.Status == rolloutPending || newest.Status == rolloutRunning):
+		return j.stop(ctx, newest) // a call of ours that took effect late
+	case mine && newest.Revision == own.ARN && newest.Status == rolloutBack:
+		return j.backAtFormer(ctx)
+	case !known || newest.Revision != rec.ARN:
 		return fail(ReasonRolloutForeign, "deployment", tail(newest.ARN), "status", newest.Status)
 	}
 	switch {
@@ -98,7 +114,7 @@ func (j *job) deployFormer(ctx context.Context) (platform.Outcome, error) {
 	}
 	fields := j.snap.Service.Fields
 	n := nativeDeploy{Revision: rec.ARN, Shape: j.snap.Service.Native.Shape, Config: atOnce(fields.Deployment), Exec: fields.Exec}
-	if err := j.c.Deploy(ctx, j.d.Cluster, j.d.Name, n); err != nil {
+	if err := j.call(ctx, func() error { return j.c.Deploy(ctx, j.d.Cluster, j.d.Name, n) }); err != nil {
 		return platform.Outcome{}, err
 	}
 	j.logf("deploying %s again", tail(rec.ARN))
@@ -134,6 +150,9 @@ func (j *job) backAtFormer(ctx context.Context) (platform.Outcome, error) {
 	if p.Running < p.Computed {
 		return ask(ReasonRestoring, "healthy", fmt.Sprint(p.Running), "needed", fmt.Sprint(p.Computed))
 	}
+	if out, err := j.quiet(); err != nil || out.Progress != platform.Done {
+		return out, err
+	}
 	rec, known, err := platform.Recall[weightsRecord](j.j, keyWeights)
 	if err != nil || !known || rec.Back {
 		return done(err)
@@ -143,7 +162,17 @@ func (j *job) backAtFormer(ctx context.Context) (platform.Outcome, error) {
 
 // backConfig restores the deployment configuration that was recorded.
 func (j *job) backConfig(ctx context.Context) (platform.Outcome, error) {
-	return j.configure(ctx, j.snap.Service.Fields.Deployment, j.snap.Service.Fields.Exec)
+	changed, err := j.meant(objRollout)
+	if err != nil {
+		return platform.Outcome{}, err
+	}
+	return j.configure(ctx, keyConfig+"former", changed, j.snap.Service.Fields.Deployment, j.snap.Service.Fields.Exec)
+}
+
+// meant reports whether the ledger has an object of a type, whatever became of it.
+func (j *job) meant(kind string) (bool, error) {
+	all, err := j.noted()
+	return slices.ContainsFunc(all, func(o deploy.LedgerObject) bool { return o.Type == kind }), err
 }
 
 // withdrawOwn deregisters the revision of this deployment and closes the ledger: nothing leads to it any more.

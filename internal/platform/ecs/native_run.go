@@ -139,7 +139,7 @@ func (j *job) deploy(ctx context.Context) (platform.Outcome, error) {
 	if err := j.led.Intend(ctx, objRollout, token, ""); err != nil {
 		return platform.Outcome{}, err
 	}
-	if err := j.c.Deploy(ctx, j.d.Cluster, j.d.Name, n); err != nil {
+	if err := j.call(ctx, func() error { return j.c.Deploy(ctx, j.d.Cluster, j.d.Name, n) }); err != nil {
 		return platform.Outcome{}, err
 	}
 	j.logf("service deployment of %s with strategy %s", tail(n.Revision), strategyOf(n.Config))
@@ -433,7 +433,8 @@ func (j *job) finish(ctx context.Context) (platform.Outcome, error) {
 	return j.waitFor(r)
 }
 
-// arrived reads back that the service runs the new version with all its tasks.
+// arrived reads back that the service runs the new version with all its tasks, and that they are well: Amazon ECS calls a service deployment
+// successful at the first moment in which all tasks run.
 func (j *job) arrived(ctx context.Context) (platform.Outcome, error) {
 	s, stop, err := j.service(ctx)
 	if err != nil || stop != nil {
@@ -443,23 +444,69 @@ func (j *job) arrived(ctx context.Context) (platform.Outcome, error) {
 	if p == nil || own == nil || p.ARN != own.ARN || len(s.Sets) > 1 {
 		return ask(ReasonNotPrimary, "set", tail(j.d.Name))
 	}
-	if own.Running < own.Computed {
-		return ask(ReasonStabilizing, "set", tail(own.ARN), "running", fmt.Sprint(own.Running), "desired", fmt.Sprint(own.Computed), "pending", fmt.Sprint(own.Pending))
+	var groups []string
+	if own.Group != "" {
+		groups = []string{own.Group}
+	}
+	return j.ready(ctx, rolePrimary, s, own, groups)
+}
+
+// call makes a call that takes no token. If its answer does not come it may take effect later, even behind the end of the deployment: that is noted
+// first, and quiet waits for it.
+func (j *job) call(ctx context.Context, write func() error) error {
+	rec, _, err := platform.Recall[callRecord](j.j, keyCall)
+	if err != nil {
+		return err
+	}
+	if rec.Open {
+		rec.Doubt = rec.At
+	}
+	rec.At, rec.Open = j.s.Now, true
+	if err := platform.Remember(ctx, j.j, keyCall, rec); err != nil {
+		return err
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	rec.Open = false
+	return platform.Remember(ctx, j.j, keyCall, rec)
+}
+
+// quiet is done when no call of this deployment can take effect any more.
+func (j *job) quiet() (platform.Outcome, error) {
+	rec, _, err := platform.Recall[callRecord](j.j, keyCall)
+	if err != nil {
+		return platform.Outcome{}, err
+	}
+	if until := rec.quiet(); j.s.Now.Before(until) {
+		return ask(ReasonCallInDoubt, "until", until.UTC().Format(time.RFC3339))
 	}
 	return platform.DoneNow()
 }
 
+// keyConfig is the journal's entry of a deployment configuration that was restored: when.
+const keyConfig = "ecs/config/"
+
 // restoreConfig gives the service the configuration of its file again, so that no pause is left for whoever deploys next.
 func (j *job) restoreConfig(ctx context.Context) (platform.Outcome, error) {
-	return j.configure(ctx, j.d.Service.Deployment, j.d.Service.Exec)
+	return j.configure(ctx, keyConfig+"file", j.opt.Pauses, j.d.Service.Deployment, j.d.Service.Exec)
 }
 
-func (j *job) configure(ctx context.Context, want *ecstypes.DeploymentConfiguration, exec bool) (platform.Outcome, error) {
+// configure writes a deployment configuration and reads it back. If this deployment has changed it, the answer that it is there already is believed only
+// behind a write: it may be older than the change.
+func (j *job) configure(ctx context.Context, key string, changed bool, want *ecstypes.DeploymentConfiguration, exec bool) (platform.Outcome, error) {
+	if out, err := j.quiet(); err != nil || out.Progress != platform.Done {
+		return out, err
+	}
 	s, stop, err := j.service(ctx)
 	if err != nil || stop != nil {
 		return orStop(stop, err)
 	}
-	if sameConfig(s.Fields.Deployment, want) && s.Fields.Exec == exec {
+	_, written, err := platform.Recall[time.Time](j.j, key)
+	if err != nil {
+		return platform.Outcome{}, err
+	}
+	if sameConfig(s.Fields.Deployment, want) && s.Fields.Exec == exec && (written || !changed) {
 		return platform.DoneNow()
 	}
 	if want == nil {
@@ -470,7 +517,10 @@ func (j *job) configure(ctx context.Context, want *ecstypes.DeploymentConfigurat
 		open.LifecycleHooks = []ecstypes.DeploymentLifecycleHook{} // a list that is left out may stay as it was
 		want = &open
 	}
-	if err := j.c.Configure(ctx, j.d.Cluster, j.d.Name, want, exec); err != nil {
+	if err := j.call(ctx, func() error { return j.c.Configure(ctx, j.d.Cluster, j.d.Name, want, exec) }); err != nil {
+		return platform.Outcome{}, err
+	}
+	if err := platform.Remember(ctx, j.j, key, j.s.Now); err != nil {
 		return platform.Outcome{}, err
 	}
 	j.logf("restored the deployment configuration of service %s", j.d.Name)

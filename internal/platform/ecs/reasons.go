@@ -26,6 +26,8 @@ const (
 	ReasonNoHealthy = "ECS_NO_HEALTHY_TARGETS"
 	// ReasonWeightsApplying: Waiting until the load balancer shows the new weights on {route}.
 	ReasonWeightsApplying = "ECS_WEIGHTS_APPLYING"
+	// ReasonCallInDoubt: A call to Amazon ECS got no answer and may still take effect; going on at {until}.
+	ReasonCallInDoubt = "ECS_CALL_IN_DOUBT"
 	// ReasonSettling: Load balancers apply weights later than they show them; going on at {until}.
 	ReasonSettling = "ECS_SETTLING"
 	// ReasonForeignWeights: Somebody else changed the weights of {route}: expected {expected}, found {found}.

@@ -194,6 +194,11 @@ func (j *job) await(ctx context.Context, role string) (platform.Outcome, error) 
 	if t == nil {
 		return j.missing(s, rec)
 	}
+	return j.ready(ctx, role, s, t, setGroups(t.Shape))
+}
+
+// ready is done when the tasks of a set are all there, steady, and healthy in its target groups; without groups, when they have gone on running.
+func (j *job) ready(ctx context.Context, role string, s *service, t *taskSet, groups []string) (platform.Outcome, error) {
 	if s.Count == 0 && t.Computed == 0 {
 		j.logf("the service's desired count is 0: there is nothing to wait for")
 		return platform.DoneNow()
@@ -201,7 +206,7 @@ func (j *job) await(ctx context.Context, role string) (platform.Outcome, error) 
 	if why, err := j.broken(ctx, t); err != nil || !why.IsZero() {
 		return platform.Outcome{Progress: platform.Failed, Reason: why}, err
 	}
-	for _, g := range setGroups(t.Shape) {
+	for _, g := range groups {
 		h, err := j.healthOf(ctx, s, t, g)
 		if err != nil {
 			return platform.Outcome{}, err
@@ -216,7 +221,7 @@ func (j *job) await(ctx context.Context, role string) (platform.Outcome, error) 
 	if t.Computed == 0 || !t.Steady || t.Running < t.Computed || t.Pending > 0 {
 		return ask(ReasonStabilizing, "set", tail(t.ARN), "running", fmt.Sprint(t.Running), "desired", fmt.Sprint(t.Computed), "pending", fmt.Sprint(t.Pending))
 	}
-	if len(setGroups(t.Shape)) == 0 {
+	if len(groups) == 0 {
 		return j.prove(ctx, t)
 	}
 	return platform.DoneNow()

@@ -75,6 +75,7 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   ECS_STABILIZING: [
     says(msg({ message: "waiting until task set {set} is steady: {running} of {desired} tasks run, {pending} are starting" }), "set", "running", "desired", "pending"),
   ],
+  ECS_CALL_IN_DOUBT: [says(msg({ message: "a call to Amazon ECS got no answer and may still take effect; going on at {until}" }), "until")],
   ECS_PROVING: [says(msg({ message: "no load balancer checks task set {set}: {proven} of {needed} tasks have run for {time}" }), "set", "proven", "needed", "time")],
   ECS_TARGETS_STARTING: [says(msg({ message: "waiting for healthy targets in {group}: {healthy} of {needed}" }), "group", "healthy", "needed")],
   ECS_TASKS_FAILING: [
