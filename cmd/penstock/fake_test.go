@@ -32,18 +32,19 @@ type fakeServer struct {
 	penstockv1connect.UnimplementedProjectServiceHandler
 	penstockv1connect.UnimplementedWatchServiceHandler
 
-	mu          sync.Mutex
-	apps        []*penstockv1.Application
-	found       []*penstockv1.DiscoveredApplication
-	live        map[string]*penstockv1.LiveState
-	deployments []*penstockv1.Deployment
-	steps       map[string][]func(*penstockv1.Deployment)
-	agents      []*penstockv1.Agent
-	logs        map[string][]string // by deployment/stage
-	requests    []string            // request ids of mutations
-	secret      string              // of webhooks
-	read        chan struct{}
-	closed      chan struct{}
+	mu            sync.Mutex
+	apps          []*penstockv1.Application
+	found         []*penstockv1.DiscoveredApplication
+	live          map[string]*penstockv1.LiveState
+	deployments   []*penstockv1.Deployment
+	steps         map[string][]func(*penstockv1.Deployment)
+	agents        []*penstockv1.Agent
+	logs          map[string][]string // by deployment/stage
+	requests      []string            // request ids of mutations
+	secret        string              // of webhooks
+	another, note bool                // what approvals need
+	read          chan struct{}
+	closed        chan struct{}
 }
 
 func (f *fakeServer) close() { close(f.closed) }
@@ -167,7 +168,7 @@ func (f *fakeServer) AddApplication(_ context.Context, req *connect.Request[pens
 func (f *fakeServer) GetProject(context.Context, *connect.Request[penstockv1.GetProjectRequest]) (*connect.Response[penstockv1.GetProjectResponse], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return answer(&penstockv1.GetProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", AutoRegister: true, WebhookSecretSet: f.secret != ""}}, nil)
+	return answer(&penstockv1.GetProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", AutoRegister: true, WebhookSecretSet: f.secret != "", ApprovalNotByAuthor: f.another, ApprovalNeedsNote: f.note}}, nil)
 }
 
 func (f *fakeServer) UpdateProject(_ context.Context, req *connect.Request[penstockv1.UpdateProjectRequest]) (*connect.Response[penstockv1.UpdateProjectResponse], error) {
@@ -179,7 +180,13 @@ func (f *fakeServer) UpdateProject(_ context.Context, req *connect.Request[penst
 		}
 		f.secret = *w
 	}
-	return answer(&penstockv1.UpdateProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", WebhookSecretSet: f.secret != ""}}, nil)
+	if w := req.Msg.ApprovalNotByAuthor; w != nil {
+		f.another = *w
+	}
+	if w := req.Msg.ApprovalNeedsNote; w != nil {
+		f.note = *w
+	}
+	return answer(&penstockv1.UpdateProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", WebhookSecretSet: f.secret != "", ApprovalNotByAuthor: f.another, ApprovalNeedsNote: f.note}}, nil)
 }
 
 func (f *fakeServer) ListDiscoveredApplications(context.Context, *connect.Request[penstockv1.ListDiscoveredApplicationsRequest]) (*connect.Response[penstockv1.ListDiscoveredApplicationsResponse], error) {

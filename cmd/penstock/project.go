@@ -14,7 +14,7 @@ import (
 
 func newProjectCommand(s streams) *cobra.Command {
 	cmd := newGroup("project", "See and change the settings of the project")
-	cmd.AddCommand(newProjectGetCommand(s), newWebhookSecretCommand(s))
+	cmd.AddCommand(newProjectGetCommand(s), newProjectApprovalsCommand(s), newWebhookSecretCommand(s))
 	return cmd
 }
 
@@ -27,9 +27,43 @@ func newProjectGetCommand(s streams) *cobra.Command {
 		}
 		p := res.Msg.Project
 		return v.object(p, p.Id, func() {
-			s.facts("Name", p.Name, "ID", p.Id, "Files in git register themselves", yesNo(p.AutoRegister), "Webhook secret", map[bool]string{true: "set", false: "none: webhooks are refused"}[p.WebhookSecretSet])
+			s.facts(append([]string{"Name", p.Name, "ID", p.Id, "Files in git register themselves", yesNo(p.AutoRegister), "Webhook secret", map[bool]string{true: "set", false: "none: webhooks are refused"}[p.WebhookSecretSet]},
+				approvalFacts(p)...)...)
 		})
 	})
+}
+
+func approvalFacts(p *penstockv1.Project) []string {
+	return []string{"Approval not by the author", yesNo(p.ApprovalNotByAuthor), "Answers need a note", yesNo(p.ApprovalNeedsNote)}
+}
+
+func newProjectApprovalsCommand(s streams) *cobra.Command {
+	v, m := &verb{s: s}, &penstockv1.UpdateProjectRequest{}
+	var another, note bool
+	var cmd *cobra.Command
+	cmd = v.leaf("approvals", "Say what every answer to an approval needs", exactly(0), func(ctx context.Context, c *client.Client, _ []string) error {
+		if cmd.Flags().Changed("not-by-author") {
+			m.ApprovalNotByAuthor = &another
+		}
+		if cmd.Flags().Changed("note") {
+			m.ApprovalNeedsNote = &note
+		}
+		if m.ApprovalNotByAuthor == nil && m.ApprovalNeedsNote == nil {
+			return usagef("say what changes: --not-by-author, --note, either with =false to end it")
+		}
+		res, err := c.Projects.UpdateProject(ctx, connect.NewRequest(m))
+		if err != nil {
+			return err
+		}
+		p := res.Msg.Project
+		return v.object(p, p.Id, func() { s.facts(approvalFacts(p)...) })
+	})
+	cmd.Long = `Say what the project asks of every answer to a WAIT_APPROVAL, also of those that wait now. It is decided by the server, however
+the answer comes. With --not-by-author whoever wrote the commit or started the deployment may reject, but neither approve nor
+skip the approval. With --note an answer without a note is refused.`
+	cmd.Flags().BoolVar(&another, "not-by-author", false, "an approval is somebody else's than the author's")
+	cmd.Flags().BoolVar(&note, "note", false, "an answer needs a note")
+	return cmd
 }
 
 func newWebhookSecretCommand(s streams) *cobra.Command {

@@ -73,6 +73,16 @@ type Approval struct {
 	At   time.Time `json:"at"`
 }
 
+// ApprovalRules are what a project asks of every answer to a WAIT_APPROVAL,
+// whatever its stage says.
+type ApprovalRules struct {
+	// NotByAuthor refuses approvals, and skips of an approval, by whoever wrote
+	// the commit or started the deployment. An author may always reject.
+	NotByAuthor bool `json:"notByAuthor,omitempty"`
+	// NeedNote refuses an answer without a note.
+	NeedNote bool `json:"needNote,omitempty"`
+}
+
 // RollbackChoice is what a person asks of a cancel.
 type RollbackChoice string
 

@@ -34,6 +34,8 @@ const (
 	RefusedStaleView     = "STALE_VIEW"     // the person decided on an outdated screen
 	RefusedNotApprover   = "NOT_APPROVER"   // the person is not among the stage's approvers
 	RefusedTwice         = "ALREADY_GIVEN"  // this person approved before
+	RefusedAuthor        = "OWN_CHANGE"     // the project wants an approval by somebody else than the change's author
+	RefusedNoNote        = "NOTE_NEEDED"    // the project wants a note with each answer
 	RefusedState         = "WRONG_STATE"    // the state does not permit the command
 	RefusedParked        = "PARKED"         // an event of a newer version is in the stream: a person or a newer server must act
 )

@@ -33,6 +33,36 @@ type Trigger struct {
 	Note       string `json:"note,omitempty"` // what the person wrote
 }
 
+// Authors lists, in lower case, whose change it is: who started the deployment
+// and who wrote the commit. A committer is known by name, by address and by the
+// address's local part, because one of them is what the person logs in with.
+func (t Trigger) Authors() []string {
+	seen, out := map[string]bool{"": true}, []string(nil)
+	local, _, _ := strings.Cut(t.Commit.Email, "@")
+	for _, name := range []string{t.By, t.Commit.Author, t.Commit.Email, local} {
+		if name = strings.ToLower(strings.TrimSpace(name)); !seen[name] {
+			seen[name] = true
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// KeyName begins the name of an API key where people are named too.
+const KeyName = "key:"
+
+// IsBy says that a person is among the authors. A key named like a person is
+// that person's.
+func (t Trigger) IsBy(person string) bool {
+	person = strings.TrimPrefix(strings.ToLower(person), KeyName)
+	for _, name := range t.Authors() {
+		if strings.TrimPrefix(name, KeyName) == person {
+			return true
+		}
+	}
+	return false
+}
+
 // TriggerKey is the idempotency key of a trigger: an application never gets
 // two deployments with the same key. The cause is the branch movement for
 // onCommit (so A→B→A deploys three times), the request for onCommand, the

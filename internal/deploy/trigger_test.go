@@ -108,3 +108,18 @@ func TestHealthOfTakesTheWorst(t *testing.T) {
 		}
 	}
 }
+
+func TestIsBy(t *testing.T) {
+	tr := deploy.Trigger{By: "key:release", Commit: deploy.Commit{Author: " Ann Lee ", Email: "Ann@Example.com"}}
+	for person, want := range map[string]bool{
+		"ann": true, "Ann": true, "ann lee": true, "ann@example.com": true, "key:ann": true, "key:release": true, "release": true,
+		"bob": false, "": false, "key:": false, "example.com": false,
+	} {
+		if got := tr.IsBy(person); got != want {
+			t.Errorf("IsBy(%q) = %v", person, got)
+		}
+	}
+	if (deploy.Trigger{}).IsBy("") {
+		t.Error("nobody is the author of nothing")
+	}
+}

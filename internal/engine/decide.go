@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
@@ -221,6 +222,9 @@ func (w *draft) approve(in Approve) error {
 	if err := mayApprove(s, in.By); err != nil {
 		return err
 	}
+	if err := w.keepsRules(in.Rules, in.Stage, in.By, in.Note); err != nil {
+		return err
+	}
 	if in.Seen != "" && (w.d.Plan == nil || w.d.Plan.ChangesBlob != in.Seen) {
 		return deploy.Refuse(deploy.RefusedStaleView, w.d.ID, "the changes that were looked at are not those of this deployment: look again, then decide")
 	}
@@ -240,6 +244,10 @@ func (w *draft) reject(in Reject) error {
 	if err := mayApprove(w.d.Stages[i], in.By); err != nil && deploy.RefusalOf(err) != deploy.RefusedTwice {
 		return err
 	}
+	in.Rules.NotByAuthor = false // who finds a fault in their own change is the first to be heard
+	if err := w.keepsRules(in.Rules, in.Stage, in.By, in.Note); err != nil {
+		return err
+	}
 	why := deploy.Why(deploy.ReasonRejected, "by", in.By, "note", in.Note)
 	w.endStage(i, deploy.StageFailure, why)
 	w.turnBack(deploy.StatusFailure, why)
@@ -257,6 +265,11 @@ func (w *draft) skip(in Skip) error {
 	}
 	if w.d.Status != deploy.StatusRunning || s.Status != deploy.StageRunning {
 		return deploy.Refuse(deploy.RefusedState, in.Stage, "only a running stage can be skipped; this one is %s", s.Status)
+	}
+	if s.Type == deploy.StageApproval {
+		if err := w.keepsRules(in.Rules, in.Stage, in.By, in.Note); err != nil {
+			return err
+		}
 	}
 	w.endStage(i, deploy.StageSkipped, deploy.Why(deploy.ReasonSkippedByPerson, "by", in.By, "note", in.Note))
 	w.advance()
@@ -418,6 +431,17 @@ func mayApprove(s deploy.Stage, by string) error {
 		if g.By == by {
 			return deploy.Refuse(deploy.RefusedTwice, s.ID, "%s approved before", by)
 		}
+	}
+	return nil
+}
+
+// keepsRules checks an answer against what the project asks of it.
+func (w *draft) keepsRules(r deploy.ApprovalRules, stage, by, note string) error {
+	if r.NotByAuthor && w.d.Trigger.IsBy(by) {
+		return deploy.Refuse(deploy.RefusedAuthor, stage, "this is a change of %s: the project wants somebody else to decide", by)
+	}
+	if r.NeedNote && strings.TrimSpace(note) == "" {
+		return deploy.Refuse(deploy.RefusedNoNote, stage, "the project wants a note with each answer: say why")
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func samplePlan() deploy.Plan {
 
 func sampleTrigger() Trigger {
 	return Trigger{ID: "d1", ProjectID: "p", App: deploy.Ref{ID: "app", Name: "web"}, Trigger: deploy.Trigger{
-		Kind: deploy.OnCommit, Commit: deploy.Commit{Hash: "c2"}, Why: deploy.Why(deploy.ReasonCommit),
+		Kind: deploy.OnCommit, Commit: deploy.Commit{Hash: "c2", Author: "Bob"}, Why: deploy.Why(deploy.ReasonCommit),
 	}}
 }
 
@@ -125,9 +125,17 @@ var inputs = []struct {
 	{"approve", Approve{Stage: "s2", By: "ann"}},
 	{"approve, the other", Approve{Stage: "s2", By: "bob"}},
 	{"approve, not an approver", Approve{Stage: "s2", By: "eve"}},
+	{"approve, own change", Approve{Stage: "s2", By: "bob", Rules: deploy.ApprovalRules{NotByAuthor: true}}},
+	{"approve, not own change", Approve{Stage: "s2", By: "ann", Rules: deploy.ApprovalRules{NotByAuthor: true}}},
+	{"approve, no note", Approve{Stage: "s2", By: "bob", Note: " ", Rules: deploy.ApprovalRules{NeedNote: true}}},
 	{"approve, no such stage", Approve{Stage: "s9", By: "ann"}},
 	{"reject", Reject{Stage: "s2", By: "bob"}},
 	{"reject, not an approver", Reject{Stage: "s2", By: "eve"}},
+	{"reject, own change", Reject{Stage: "s2", By: "bob", Rules: deploy.ApprovalRules{NotByAuthor: true}}},
+	{"reject, no note", Reject{Stage: "s2", By: "bob", Rules: deploy.ApprovalRules{NeedNote: true}}},
+	{"skip approval, own change", Skip{Stage: "s2", By: "bob", Rules: deploy.ApprovalRules{NotByAuthor: true}}},
+	{"skip approval, no note", Skip{Stage: "s2", By: "ann", Rules: deploy.ApprovalRules{NeedNote: true}}},
+	{"skip the wait, own change", Skip{Stage: "s1", By: "bob", Rules: deploy.ApprovalRules{NotByAuthor: true, NeedNote: true}}},
 	{"skip the wait", Skip{Stage: "s1", By: "ann"}},
 	{"skip the approval", Skip{Stage: "s2", By: "ann"}},
 	{"skip a platform stage", Skip{Stage: "s0", By: "ann"}},

@@ -83,14 +83,23 @@ type Breach struct {
 type Tick struct{ Watched bool }
 
 // Approve is one person's approval. Seen is the digest of the changes that the
-// person looked at, "" when the client did not say.
-type Approve struct{ Stage, By, Note, Seen string }
+// person looked at, "" when the client did not say. Rules are the project's.
+type Approve struct {
+	Stage, By, Note, Seen string
+	Rules                 deploy.ApprovalRules
+}
 
 // Reject is one person's refusal: the deployment goes back.
-type Reject struct{ Stage, By, Note string }
+type Reject struct {
+	Stage, By, Note string
+	Rules           deploy.ApprovalRules
+}
 
-// Skip ends a wait or an approval as skipped.
-type Skip struct{ Stage, By, Note string }
+// Skip ends a wait or an approval as skipped. The rules are for an approval.
+type Skip struct {
+	Stage, By, Note string
+	Rules           deploy.ApprovalRules
+}
 
 // Cancel asks to stop.
 type Cancel struct {

@@ -7,6 +7,7 @@ package index
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -145,26 +146,15 @@ func textOf(a deploy.Ref) string {
 	return clip(lower(b.String()))
 }
 
-// peopleOf lists, in lower case, whose deployment it is: committer, who started
-// it, and the approvers a running stage waits for. A committer is known by
-// name, by address and by the address's local part, because one of them is
-// what the person logs in with.
+// peopleOf lists, in lower case, whose deployment it is: its authors, and the
+// approvers a running stage waits for.
 func peopleOf(d deploy.Deployment) []string {
-	seen, out := map[string]bool{"": true}, []string(nil)
-	add := func(name string) {
-		if name = lower(strings.TrimSpace(name)); !seen[name] {
-			seen[name] = true
-			out = append(out, name)
-		}
-	}
-	add(d.Trigger.By)
-	local, _, _ := strings.Cut(d.Trigger.Commit.Email, "@")
-	add(d.Trigger.Commit.Author)
-	add(d.Trigger.Commit.Email)
-	add(local)
+	out := d.Trigger.Authors()
 	if i := d.Current(); i >= 0 && d.Stages[i].Type == deploy.StageApproval && !d.Status.Terminal() {
 		for _, a := range d.Stages[i].Approvers {
-			add(a)
+			if a = lower(strings.TrimSpace(a)); a != "" && !slices.Contains(out, a) {
+				out = append(out, a)
+			}
 		}
 	}
 	return out

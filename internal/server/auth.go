@@ -52,6 +52,15 @@ func (p principal) actor() string {
 	return kind + ":" + p.Owner
 }
 
+// name is the principal where people are named, such as the approvers of a
+// stage: a key is never taken for the user of the same name.
+func (p principal) name() string {
+	if p.Kind == "key" {
+		return deploy.KeyName + p.Owner
+	}
+	return p.Owner
+}
+
 type principalKey struct{}
 
 // who returns the caller; the interceptor has put it there.

@@ -267,7 +267,7 @@ func TestAPIKeysExpire(t *testing.T) {
 		key := must[*connect.Response[penstockv1.CreateAPIKeyResponse]](r)(create(&penstockv1.CreateAPIKeyRequest{Name: "ci", Role: "operator", Days: 1})).Msg.Key
 		c := penstockv1connect.NewProjectServiceClient(r.client(), "http://server", as(key))
 		me := must[*connect.Response[penstockv1.WhoAmIResponse]](r)(c.WhoAmI(r.Context(), connect.NewRequest(&penstockv1.WhoAmIRequest{}))).Msg
-		if me.Name != "ci" || me.Role != "operator" || len(me.Rights) != len(policy.Rights(policy.RoleOperator)) {
+		if me.Name != "key:ci" || me.Role != "operator" || len(me.Rights) != len(policy.Rights(policy.RoleOperator)) {
 			r.Errorf("who am I: %v", me)
 		}
 		time.Sleep(24*time.Hour + time.Second)

@@ -266,7 +266,7 @@ func (s *Server) deployByCommand(ctx context.Context, w wish, make func(*book, d
 			if err != nil {
 				return "", err
 			}
-			t.Kind, t.By, t.Key = deploy.OnCommand, who(ctx).Owner, deploy.TriggerKey(deploy.OnCommand, a.ID, b.actor+"/"+w.requestID)
+			t.Kind, t.By, t.Key = deploy.OnCommand, who(ctx).name(), deploy.TriggerKey(deploy.OnCommand, a.ID, b.actor+"/"+w.requestID)
 			t.Note = w.note
 			if t.Why.IsZero() {
 				t.Why = deploy.Why(deploy.ReasonUserCommand, "by", t.By, "note", w.note)

@@ -54,6 +54,7 @@ func ledgerObject(e deploy.JournalEntry) (deploy.LedgerObject, bool) {
 // fullDeployment adds what the running step waits for.
 func (s *Server) fullDeployment(ctx context.Context, d deploy.Deployment) *penstockv1.Deployment {
 	m := wire.Deployment(d)
+	m.Own = d.Trigger.IsBy(who(ctx).name())
 	i := d.Current()
 	if i < 0 || d.Stages[i].Type != deploy.StagePlatform {
 		return m
@@ -160,7 +161,7 @@ func (s *Server) CancelDeployment(ctx context.Context, req *connect.Request[pens
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.command(ctx, m.RequestId, m.DeploymentId, 0, engine.Cancel{By: who(ctx).Owner, Note: text, Choice: choice})
+	d, err := s.command(ctx, m.RequestId, m.DeploymentId, 0, engine.Cancel{By: who(ctx).name(), Note: text, Choice: choice})
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,11 @@ func (s *Server) ApproveStage(ctx context.Context, req *connect.Request[penstock
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Approve{Stage: m.StageId, By: who(ctx).Owner, Note: text, Seen: m.SeenDigest})
+	p, err := s.project(ctx, who(ctx).Project)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Approve{Stage: m.StageId, By: who(ctx).name(), Note: text, Seen: m.SeenDigest, Rules: p.Approvals})
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +193,11 @@ func (s *Server) RejectStage(ctx context.Context, req *connect.Request[penstockv
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Reject{Stage: m.StageId, By: who(ctx).Owner, Note: text})
+	p, err := s.project(ctx, who(ctx).Project)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Reject{Stage: m.StageId, By: who(ctx).name(), Note: text, Rules: p.Approvals})
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +211,11 @@ func (s *Server) SkipStage(ctx context.Context, req *connect.Request[penstockv1.
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Skip{Stage: m.StageId, By: who(ctx).Owner, Note: text})
+	p, err := s.project(ctx, who(ctx).Project)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.command(ctx, m.RequestId, m.DeploymentId, m.SeenSeq, engine.Skip{Stage: m.StageId, By: who(ctx).name(), Note: text, Rules: p.Approvals})
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +279,7 @@ func (s *Server) RollBackTo(ctx context.Context, req *connect.Request[penstockv1
 	id, err := s.deployByCommand(ctx, wish{commandRollBackTo, m.RequestId, m.DeploymentId, app, text}, func(b *book, _ deploy.Application) (deploy.Trigger, error) {
 		d, err := b.deployment(m.DeploymentId)
 		t := deploy.Trigger{Commit: d.Trigger.Commit, Branch: d.Trigger.Branch, Strategy: deploy.StrategyAuto, RollBackTo: d.ID}
-		t.Why = deploy.Why(deploy.ReasonRollBackTo, "by", who(ctx).Owner, "deployment", d.ID, "commit", t.Commit.Short(), "note", text)
+		t.Why = deploy.Why(deploy.ReasonRollBackTo, "by", who(ctx).name(), "deployment", d.ID, "commit", t.Commit.Short(), "note", text)
 		return t, err
 	})
 	if err != nil {

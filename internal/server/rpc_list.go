@@ -116,7 +116,7 @@ func (s *Server) ListDeployments(ctx context.Context, req *connect.Request[penst
 		return nil, deploy.Errorf(deploy.CodeInvalid, "sort %q is not newest or oldest", m.Sort)
 	}
 	if m.Mine {
-		l.narrow.Tags = append(l.narrow.Tags, index.TagWho+lower(who(ctx).Owner))
+		l.narrow.Tags = append(l.narrow.Tags, index.TagWho+lower(who(ctx).name()))
 	}
 	out := &penstockv1.ListDeploymentsResponse{}
 	err = s.view(ctx, who(ctx).Project, func(b *book) error {

@@ -22,6 +22,8 @@ type projectRecord struct {
 	Name         string      `json:"name"`
 	AutoRegister bool        `json:"autoRegister,omitempty"`
 	WebhookKey   *webhookKey `json:"webhookKey,omitempty"` // nil: webhooks are refused
+
+	Approvals deploy.ApprovalRules `json:"approvals,omitzero"`
 }
 
 // agentRecord is an agent identity.
@@ -90,7 +92,7 @@ func (b *book) appendFact(st store.Stream, t deploy.EventType, data any) error {
 // WhoAmI implements ProjectService.
 func (s *Server) WhoAmI(ctx context.Context, _ *connect.Request[penstockv1.WhoAmIRequest]) (*connect.Response[penstockv1.WhoAmIResponse], error) {
 	p := who(ctx)
-	out := &penstockv1.WhoAmIResponse{Name: p.Owner, Role: string(p.Role), ProjectId: p.Project, ServerVersion: s.opt.Version}
+	out := &penstockv1.WhoAmIResponse{Name: p.name(), Role: string(p.Role), ProjectId: p.Project, ServerVersion: s.opt.Version}
 	for _, r := range policy.Rights(p.Role) {
 		out.Rights = append(out.Rights, string(r))
 	}
@@ -105,7 +107,8 @@ func (s *Server) WhoAmI(ctx context.Context, _ *connect.Request[penstockv1.WhoAm
 }
 
 func wireProject(p projectRecord) *penstockv1.Project {
-	return &penstockv1.Project{Id: p.ID, Name: p.Name, AutoRegister: p.AutoRegister, WebhookSecretSet: p.WebhookKey != nil}
+	return &penstockv1.Project{Id: p.ID, Name: p.Name, AutoRegister: p.AutoRegister, WebhookSecretSet: p.WebhookKey != nil,
+		ApprovalNotByAuthor: p.Approvals.NotByAuthor, ApprovalNeedsNote: p.Approvals.NeedNote}
 }
 
 // GetProject implements ProjectService.
@@ -130,6 +133,12 @@ func (s *Server) UpdateProject(ctx context.Context, req *connect.Request[penstoc
 		}
 		if m.AutoRegister != nil {
 			p.AutoRegister = *m.AutoRegister
+		}
+		if m.ApprovalNotByAuthor != nil {
+			p.Approvals.NotByAuthor = *m.ApprovalNotByAuthor
+		}
+		if m.ApprovalNeedsNote != nil {
+			p.Approvals.NeedNote = *m.ApprovalNeedsNote
 		}
 		if m.WebhookSecret != nil {
 			p.WebhookKey = newWebhookKey(*m.WebhookSecret)

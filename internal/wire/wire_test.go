@@ -152,7 +152,7 @@ func TestNothingOfAValueIsLeftBehind(t *testing.T) {
 		m    proto.Message
 		want []string // what the server adds from beside the record
 	}{
-		"deployment":  {wire.Deployment(d), []string{"stages.waiting", "stages.waiting_since"}},
+		"deployment":  {wire.Deployment(d), []string{"own", "stages.waiting", "stages.waiting_since"}},
 		"application": {wire.Application(a), []string{"live_at", "agent_name", "agent_online"}},
 		"event":       {wire.Event(e), []string{"seq", "stream_kind", "stream_id"}},
 		"ledger":      {wire.Ledger(o), nil},

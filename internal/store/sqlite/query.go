@@ -174,6 +174,9 @@ func (t *tx) TallyTags(c store.Collection, q store.Query, prefix string, limit i
 		err = t.rows("SELECT tag, sum(n) FROM "+c.Name+"_tags"+w.text.String()+" GROUP BY tag ORDER BY 2 DESC, tag LIMIT ?", append(w.args, limit), gatherTally(1, &out))
 		return out, during("count tags of", c, err)
 	}
+	if out, ok, err := t.byLexicon(c, q, prefix, limit); ok || err != nil {
+		return out, during("count tags of", c, err)
+	}
 	from, w, err := t.from(c, q, manyToCount)
 	if err != nil {
 		return nil, err
@@ -222,7 +225,8 @@ func (t *tx) from(c store.Collection, q store.Query, byTags int) (string, *condi
 type lead struct {
 	tag   string
 	words []string
-	none  bool // there are no rows
+	keys  string // a list as JSON: what has the words and the tags
+	none  bool   // there are no rows
 }
 
 // way returns the table with the index to use, and what leads to few rows
@@ -279,6 +283,17 @@ func (t *tx) way(c store.Collection, q store.Query, byTags int) (way string, by 
 		}
 		if n < min(least, fewByWords) {
 			way, by = byKey, lead{words: parts, none: n == 0}
+		}
+	}
+	if len(q.Tags)+len(q.Contains[text]) > 0 {
+		e, err := t.entries(c)
+		if e == nil || err != nil {
+			return way, by, err
+		}
+		if found := e.find(q); len(found) < min(least, fewByLookup) {
+			way, by = byKey, lead{none: len(found) == 0}
+			by.keys, err = e.keysOf(found)
+			return way, by, err
 		}
 	}
 	return way, by, nil
@@ -347,6 +362,9 @@ func (t *tx) where(c store.Collection, q store.Query, by lead) (*condition, erro
 		if err != nil {
 			return nil, err
 		}
+		if name == text && by.keys != "" {
+			continue
+		}
 		for _, part := range q.Contains[name] {
 			w.and("instr("+col+", ?) > 0", part)
 		}
@@ -367,6 +385,8 @@ func (t *tx) where(c store.Collection, q store.Query, by lead) (*condition, erro
 	}
 	if by.none {
 		w.and("false")
+	} else if by.keys != "" {
+		w.and(`"key" IN (SELECT value FROM json_each(?))`, by.keys)
 	} else if len(by.words) > 0 {
 		tags, args := t.texts(c, by.words)
 		w.and(`"key" IN (SELECT "key" FROM tags WHERE project_id = ? AND collection = ? AND `+tags+")", append([]any{t.project, c.Name}, args...)...)
@@ -375,6 +395,9 @@ func (t *tx) where(c store.Collection, q store.Query, by lead) (*condition, erro
 		return nil, invalid("collection %s keeps no tags", c.Name)
 	}
 	for _, tag := range q.Tags {
+		if by.keys != "" {
+			break
+		}
 		if tag == by.tag {
 			w.and(`"key" IN (SELECT "key" FROM tags WHERE project_id = ? AND collection = ? AND tag = ?)`, t.project, c.Name, tag)
 			continue

@@ -90,6 +90,9 @@ func (t *tx) Put(c store.Collection, r store.Record) error {
 	if err == nil && c.Tagged {
 		err = t.putTags(c, r, old)
 	}
+	if err == nil && remembered(c) && (old == nil || old[text] != r.Index[text]) {
+		err = t.changed(c)
+	}
 	return during("put into", c, err)
 }
 
@@ -156,6 +159,9 @@ func (t *tx) Delete(c store.Collection, key string) error {
 	_, err = t.exec("DELETE FROM "+c.Name+` WHERE project_id = ? AND "key" = ?`, t.project, key)
 	if err == nil && old != nil {
 		err = t.putTags(c, store.Record{Key: key}, old)
+	}
+	if err == nil && old != nil && remembered(c) {
+		err = t.changed(c)
 	}
 	return during("delete from", c, err)
 }

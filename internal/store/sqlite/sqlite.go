@@ -80,6 +80,7 @@ type Store struct {
 	readers     *pool
 	writer      *writer
 	side        *side
+	lexicon     *lexicon
 	incarnation string
 	closing     chan struct{}
 	closeOnce   sync.Once
@@ -171,6 +172,7 @@ func (s *Store) open(ctx context.Context, o Options) error {
 	s.readers = newPool(mainReaders, s.closing, errClosed(mainFile), func() (*session, error) {
 		return openSession(context.Background(), s.main, true)
 	})
+	s.lexicon = &lexicon{of: map[[2]string]*entries{}}
 	s.side = newSide(s.aside, sideFile, s.codec, s.closing)
 	if o.ReadOnly {
 		return nil
@@ -280,7 +282,7 @@ func (s *Store) View(ctx context.Context, project string, f func(store.Tx) error
 		return explain(file, err)
 	}
 	defer sess.rollback()
-	t := &tx{session: sess, codec: s.codec, file: file, project: project, readOnly: true}
+	t := &tx{session: sess, codec: s.codec, file: file, project: project, readOnly: true, lexicon: s.lexicon}
 	defer t.end()
 	return f(t)
 }

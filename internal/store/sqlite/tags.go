@@ -40,6 +40,11 @@ func (t *tx) putTags(c store.Collection, r store.Record, old map[string]string) 
 	if err := t.changeTags(c, r.Key, gone, added); err != nil {
 		return err
 	}
+	if len(gone)+len(added) > 0 && remembered(c) {
+		if err := t.changed(c); err != nil {
+			return err
+		}
+	}
 	if slices.ContainsFunc(c.Facets, func(name string) bool { return old[name] != r.Index[name] }) {
 		gone, added = have, want // what stays is counted elsewhere from now on
 	}

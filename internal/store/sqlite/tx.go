@@ -22,6 +22,7 @@ type tx struct {
 	file     string
 	project  string
 	readOnly bool
+	lexicon  *lexicon // of views
 	ended    bool
 	failed   error // the first error of the database
 }

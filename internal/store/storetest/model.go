@@ -102,23 +102,25 @@ var (
 	someKey = rapid.SampledFrom([]string{"1", "2", "3", "4", "a", "B", "é", "a/b"})
 )
 
-func drawRecord(t *rapid.T) store.Record {
+func drawRecord(t *rapid.T, c store.Collection) store.Record {
 	r := store.Record{Key: someKey.Draw(t, "key"), Index: map[string]string{}}
 	r.Body = rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "body")
 	if rapid.Bool().Draw(t, "long") {
 		r.Body = slices.Repeat(append(r.Body, 'x'), 300)
 	}
 	r.Tags = rapid.SliceOfN(tag, 0, 3).Draw(t, "tags")
-	r.Summary = rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "summary")
-	for _, name := range store.Deployments.Index {
+	if c.Summary {
+		r.Summary = rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "summary")
+	}
+	for _, name := range c.Index {
 		r.Index[name] = words.Draw(t, name)
 	}
 	return r
 }
 
-func drawQuery(t *rapid.T) store.Query {
-	col := rapid.SampledFrom(store.Deployments.Index)
-	q := store.Query{Limit: rapid.IntRange(1, 10).Draw(t, "limit"), Desc: rapid.Bool().Draw(t, "desc"), Summaries: rapid.Bool().Draw(t, "summaries")}
+func drawQuery(t *rapid.T, c store.Collection) store.Query {
+	col := rapid.SampledFrom(c.Index)
+	q := store.Query{Limit: rapid.IntRange(1, 10).Draw(t, "limit"), Desc: rapid.Bool().Draw(t, "desc"), Summaries: c.Summary && rapid.Bool().Draw(t, "summaries")}
 	if rapid.Bool().Draw(t, "where") {
 		q.Where = map[string][]string{col.Draw(t, "column"): rapid.SliceOfN(words, 0, 4).Draw(t, "one of")}
 	}
@@ -153,6 +155,12 @@ func drawQuery(t *rapid.T) store.Query {
 // random questions in and after them. One store serves all runs, each in its
 // own project.
 func recordsAgainstModel(t *testing.T, s store.Store) {
+	for _, c := range []store.Collection{store.Deployments, store.Applications} {
+		t.Run(c.Name, func(t *testing.T) { againstModel(t, s, c) })
+	}
+}
+
+func againstModel(t *testing.T, s store.Store, c store.Collection) {
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
@@ -162,9 +170,9 @@ func recordsAgainstModel(t *testing.T, s store.Store) {
 			fails := rapid.Bool().Draw(rt, "fails")
 			err := s.Update(t.Context(), project, func(tx store.Tx) error {
 				for range rapid.IntRange(1, 8).Draw(rt, "calls") {
-					changeBoth(rt, tx, next)
+					changeBoth(rt, tx, c, next)
 				}
-				ask(rt, tx, next)
+				ask(rt, tx, c, next)
 				if fails {
 					return errOwn
 				}
@@ -176,55 +184,55 @@ func recordsAgainstModel(t *testing.T, s store.Store) {
 			if !fails {
 				m = next
 			}
-			if err := s.View(t.Context(), project, func(tx store.Tx) error { ask(rt, tx, m); return nil }); err != nil {
+			if err := s.View(t.Context(), project, func(tx store.Tx) error { ask(rt, tx, c, m); return nil }); err != nil {
 				rt.Fatal(err)
 			}
 		}
 	})
 }
 
-func changeBoth(t *rapid.T, tx store.Tx, m table) {
+func changeBoth(t *rapid.T, tx store.Tx, c store.Collection, m table) {
 	var err error
 	if rapid.IntRange(0, 3).Draw(t, "change") == 0 {
 		key := someKey.Draw(t, "delete")
 		delete(m, key)
-		err = tx.Delete(store.Deployments, key)
+		err = tx.Delete(c, key)
 	} else {
-		r := drawRecord(t)
+		r := drawRecord(t, c)
 		m[r.Key] = r
-		err = tx.Put(store.Deployments, r)
+		err = tx.Put(c, r)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func ask(t *rapid.T, tx store.Tx, m table) {
+func ask(t *rapid.T, tx store.Tx, c store.Collection, m table) {
 	key := someKey.Draw(t, "get")
-	got, ok, err := tx.Get(store.Deployments, key)
+	got, ok, err := tx.Get(c, key)
 	want, there := m[key]
 	if err != nil || ok != there {
 		t.Fatalf("get %q: %v, %v, want %v", key, ok, err, there)
 	}
 	want.Tags, want.Summary = nil, nil // reading leaves them out
 	diff(t, "get "+key, got, want)
-	q := drawQuery(t)
+	q := drawQuery(t, c)
 	page, total := m.list(q)
-	list, err := tx.List(store.Deployments, q)
+	list, err := tx.List(c, q)
 	if err != nil {
 		t.Fatal(err)
 	}
 	diff(t, fmt.Sprintf("list %+v after %+v", q, q.After), list, page)
-	n, err := tx.Count(store.Deployments, q)
+	n, err := tx.Count(c, q)
 	if err != nil || n != total {
 		t.Fatalf("count %+v = %d, %v, want %d", q, n, err, total)
 	}
-	tally(t, tx, m, q)
+	tally(t, tx, c, m, q)
 }
 
 // tally compares the counts by values and by tags.
-func tally(t *rapid.T, tx store.Tx, m table, q store.Query) {
-	cols := rapid.SliceOfNDistinct(rapid.SampledFrom(store.Deployments.Facets), 1, 2, rapid.ID[string]).Draw(t, "count by")
+func tally(t *rapid.T, tx store.Tx, c store.Collection, m table, q store.Query) {
+	cols := rapid.SliceOfNDistinct(rapid.SampledFrom(c.Facets), 1, 2, rapid.ID[string]).Draw(t, "count by")
 	// What counts that are kept apart answer: facets, with one tag, or with words.
 	facets := store.Query{Limit: 1, Where: map[string][]string{cols[0]: {"a", "ab", ""}}}
 	switch rapid.IntRange(0, 3).Draw(t, "only") {
@@ -251,12 +259,12 @@ func tally(t *rapid.T, tx store.Tx, m table, q store.Query) {
 			}
 		}
 	}
-	found, err := tx.Tally(store.Deployments, q, cols)
+	found, err := tx.Tally(c, q, cols)
 	if err != nil {
 		t.Fatal(err)
 	}
 	diff(t, fmt.Sprintf("tally %+v by %v", q, cols), counts(found), byValues)
-	if found, err = tx.TallyTags(store.Deployments, q, "x=", 10); err != nil {
+	if found, err = tx.TallyTags(c, q, "x=", 10); err != nil {
 		t.Fatal(err)
 	}
 	diff(t, fmt.Sprintf("tags of %+v", q), counts(found), byTag)

@@ -39,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		{"updates are serialised", updatesAreSerialised},
 		{"cursors under writers", cursorsUnderWriters},
 		{"view is a snapshot", viewIsASnapshot},
+		{"words of a snapshot", wordsOfASnapshot},
 		{"view cannot write", viewCannotWrite},
 		{"ended transaction", endedTransaction},
 		{"projects are apart", projectsAreApart},

@@ -252,6 +252,54 @@ func viewIsASnapshot(t *testing.T, s store.Store) {
 	}
 }
 
+// wordsOfASnapshot asks an older and a newer view in turns: what one of them
+// found is nothing to the other.
+func wordsOfASnapshot(t *testing.T, s store.Store) {
+	put := func(key, text, tag string) {
+		update(t, s, "p", func(tx store.Tx) error {
+			return tx.Put(store.Applications, store.Record{Key: key, Index: map[string]string{"text": text}, Tags: []string{tag}})
+		})
+	}
+	want := func(tx store.Tx, q store.Query, keys ...string) {
+		t.Helper()
+		q.Limit = 10
+		found, err := tx.List(store.Applications, q)
+		must(t, err)
+		tags, err := tx.TallyTags(store.Applications, q, "x", 10)
+		must(t, err)
+		var names []string
+		for _, r := range found {
+			names = append(names, r.Key)
+		}
+		same(t, "found", names, keys)
+		same(t, "tags", len(tags), min(len(keys), 1))
+	}
+	pay, red := store.Query{Contains: map[string][]string{"text": {"pay"}}}, store.Query{Tags: []string{"x=red"}}
+	put("a", "payments", "x=red")
+	put("b", "search", "x=blue")
+	view(t, s, "p", func(older store.Tx) error {
+		want(older, pay, "a")
+		put("b", "payments too", "x=red")
+		for range 2 {
+			view(t, s, "p", func(newer store.Tx) error {
+				want(newer, pay, "a", "b")
+				want(newer, red, "a", "b")
+				return nil
+			})
+			want(older, pay, "a")
+			want(older, red, "a")
+		}
+		return nil
+	})
+	update(t, s, "p", func(tx store.Tx) error {
+		must(t, tx.Delete(store.Applications, "a"))
+		want(tx, pay, "b")
+		return nil
+	})
+	view(t, s, "p", func(tx store.Tx) error { want(tx, red, "b"); return nil })
+	view(t, s, "q", func(tx store.Tx) error { want(tx, red); return nil })
+}
+
 func viewCannotWrite(t *testing.T, s store.Store) {
 	view(t, s, "p", func(tx store.Tx) error {
 		for name, err := range map[string]error{

@@ -40,6 +40,8 @@ const refusals: Readonly<Record<string, MessageDescriptor>> = {
   STALE_VIEW: msg`The deployment moved on while you were looking: read it again, then decide`,
   NOT_APPROVER: msg`You are not among the approvers of this stage`,
   ALREADY_GIVEN: msg`You have approved already`,
+  OWN_CHANGE: msg`This is your own change: the project wants somebody else to decide`,
+  NOTE_NEEDED: msg`The project wants a note with each answer: say why`,
   TERMINAL: msg`The deployment is finished`,
 };
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ApplicationSchema } from "../gen/penstock/v1/application_pb";
 import { DeploymentSchema, StageSchema } from "../gen/penstock/v1/deployment_pb";
 import { rightsOf } from "../../mock/server";
-import { type Verdict, type Who, has, mayApprove, mayCancel, mayDelete, mayReject, mayRetry, maySkip, maySync, typedName } from "./may";
+import { type Verdict, type Who, answerNoted, has, mayApprove, mayCancel, mayDelete, mayReject, mayRetry, maySkip, maySync, typedName } from "./may";
 
 const who = (role: string, name = "tanaka"): Who => ({ name, role, rights: rightsOf(role) });
 const why = (v: Verdict) => (v.ok ? "yes" : i18n._(v.why));
@@ -44,6 +44,21 @@ describe("approvals", () => {
     expect(mayApprove(who("operator"), running, approval({ approvers: ["tanaka"] })).ok).toBe(true);
     expect(why(mayApprove(who("operator"), running, approval({ approvers: ["mori"] })))).toContain("not among the approvers");
     expect(mayReject(who("operator"), running, approval({ approvers: ["mori"] })).ok).toBe(false);
+  });
+  it("may be somebody else's than the author's, by rule of the project", () => {
+    const rules = { approvalNotByAuthor: true, approvalNeedsNote: false };
+    const own = create(DeploymentSchema, { status: "RUNNING", own: true });
+    expect(why(mayApprove(who("operator"), own, approval(), rules))).toContain("your own change");
+    expect(why(maySkip(who("operator"), own, approval(), rules))).toContain("your own change");
+    expect(maySkip(who("operator"), own, create(StageSchema, { type: "WAIT", status: "RUNNING" }), rules).ok).toBe(true);
+    expect(mayReject(who("operator"), own, approval()).ok).toBe(true);
+    expect(mayApprove(who("operator"), own, approval()).ok).toBe(true);
+    expect(mayApprove(who("operator"), running, approval(), rules).ok).toBe(true);
+  });
+  it("may need a note, by rule of the project", () => {
+    expect(answerNoted(" ", { approvalNotByAuthor: false, approvalNeedsNote: true }).ok).toBe(false);
+    expect(answerNoted("fine", { approvalNotByAuthor: false, approvalNeedsNote: true }).ok).toBe(true);
+    expect(answerNoted("").ok).toBe(true);
   });
   it("are given once, and can be turned into a rejection", () => {
     const given = approval({ given: [{ by: "tanaka" }] });

@@ -2,7 +2,7 @@ import type { MessageDescriptor } from "@lingui/core";
 import { msg } from "@lingui/core/macro";
 import type { Application } from "../gen/penstock/v1/application_pb";
 import type { Deployment, Stage } from "../gen/penstock/v1/deployment_pb";
-import type { Agent, WhoAmIResponse } from "../gen/penstock/v1/project_pb";
+import type { Agent, Project, WhoAmIResponse } from "../gen/penstock/v1/project_pb";
 import { terminal } from "./status";
 
 /** Whether something may be done now; if not, why, in words that the button carries. The server decides again. */
@@ -79,6 +79,20 @@ export function mayCancel(who: Who, d: Deployment): Verdict {
   );
 }
 
+/** What the project asks of every answer to an approval. */
+export type Rules = Pick<Project, "approvalNotByAuthor" | "approvalNeedsNote">;
+
+const noRules: Rules = { approvalNotByAuthor: false, approvalNeedsNote: false };
+
+function another(d: Deployment, rules: Rules): Verdict {
+  return unless(rules.approvalNotByAuthor && d.own, msg`This is your own change: the project wants somebody else to decide`);
+}
+
+/** Whether an answer has the note that the project asks for. */
+export function answerNoted(note: string, rules: Rules = noRules): Verdict {
+  return rules.approvalNeedsNote ? noted(note) : yes;
+}
+
 function maySpeak(who: Who, d: Deployment, s: Stage): Verdict {
   return first(
     has(who, "deployment:approve"),
@@ -89,20 +103,21 @@ function maySpeak(who: Who, d: Deployment, s: Stage): Verdict {
   );
 }
 
-export function mayApprove(who: Who, d: Deployment, s: Stage): Verdict {
-  return first(maySpeak(who, d, s), unless(s.given.some((g) => g.by === who.name), msg`You have approved already`));
+export function mayApprove(who: Who, d: Deployment, s: Stage, rules = noRules): Verdict {
+  return first(maySpeak(who, d, s), another(d, rules), unless(s.given.some((g) => g.by === who.name), msg`You have approved already`));
 }
 
-/** Who approved before may still change their mind and reject. */
+/** Who approved before may still change their mind and reject; an author may always. */
 export function mayReject(who: Who, d: Deployment, s: Stage): Verdict {
   return maySpeak(who, d, s);
 }
 
-export function maySkip(who: Who, d: Deployment, s: Stage): Verdict {
+export function maySkip(who: Who, d: Deployment, s: Stage, rules = noRules): Verdict {
   return first(
     has(who, "deployment:skip"),
     unless(s.type === "PLATFORM", msg`Only a wait or an approval can be skipped`),
     unless(d.status !== "RUNNING" || s.status !== "RUNNING", msg`Only a stage that runs can be skipped`),
+    s.type === "APPROVAL" ? another(d, rules) : yes,
     unless(d.parked !== "", msg`The deployment holds an event of a newer version; upgrade the server`),
   );
 }

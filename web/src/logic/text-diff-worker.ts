@@ -9,5 +9,5 @@ export interface DiffRequest {
 
 addEventListener("message", (e: MessageEvent<DiffRequest>) => {
   const { before, after, withNoise } = e.data;
-  postMessage(diffSides(before, after, withNoise));
+  postMessage(diffSides(before, after, withNoise, undefined, (soFar) => postMessage(soFar)));
 });

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { type Run, changesIn, diffSides, linesOf, patchOf, rowsOf, wordsOf } from "./text-diff";
+import { describe, expect, it, vi } from "vitest";
+import { type Diffed, type Run, changesIn, diffSides, linesOf, patchOf, rowsOf, wordsOf } from "./text-diff";
 
 const side = (text: string, noise: number[] = []) => ({ text, noise });
 const words = (runs: readonly Run[]) => runs.map((r) => `${r.mark} ${r.left} ${r.right} ${r.count}`);
@@ -85,8 +85,44 @@ describe("large texts", () => {
     expect(d).toMatchObject({ added: 70, removed: 70, coarse: false });
     expect(rowsOf(d.runs, true, new Set()).length).toBeLessThan(1000);
   });
+  it("rebuild each other, with blocks that come, go and repeat", () => {
+    let seed = 11;
+    const random = (n: number) => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+    for (let i = 0; i < 15; i++) {
+      const left = Array.from({ length: 2000 + random(4000) }, (_, n) => (n % 7 < 4 ? "  - name: x" : `line ${n % 900}`));
+      const right = [...left];
+      for (let n = random(8); n >= 0; n--) {
+        const block = Array.from({ length: random(300) }, () => `new ${random(50)}`);
+        right.splice(random(right.length), random(300), ...block);
+      }
+      const { runs, coarse } = diffSides(side(left.join("\n")), side(right.join("\n")), true, 60_000);
+      expect(coarse).toBe(false);
+      expect(runs.filter((r) => r.mark !== "add").flatMap((r) => left.slice(r.left, r.left + r.count))).toEqual(left);
+      expect(runs.flatMap((r) => (r.mark === "remove" ? [] : r.mark === "add" ? right.slice(r.right, r.right + r.count) : left.slice(r.left, r.left + r.count)))).toEqual(right);
+    }
+  });
+  it("tell of their beginning while the rest is compared, and it stays as it is", () => {
+    let now = 0;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => (now += 200));
+    const told: Diffed[] = [];
+    const whole = diffSides(big(20_000, () => false), big(20_000, (i) => i % 4000 === 7), false, 60_000, (d) => told.push(structuredClone(d)));
+    clock.mockRestore();
+    expect(whole).toMatchObject({ partial: false, coarse: false, added: 5, removed: 5 });
+    expect(told.map((d) => d.added)).toEqual([1, 2, 3, 4, 5]);
+    for (const d of told) {
+      expect(d.partial).toBe(true);
+      const settled = d.runs.slice(0, -1); // the last run may grow
+      expect(whole.runs.slice(0, settled.length)).toEqual(settled);
+    }
+  });
   it("with nothing in common are given up in time and shown whole", () => {
     const d = diffSides(big(30_000, () => false), side(Array.from({ length: 30_000 }, (_, i) => `${i}`).join("\n")), false, 100);
     expect(d).toMatchObject({ added: 30_000, removed: 30_000, coarse: true });
+  });
+  it("that are given up later keep what was found before", () => {
+    const other = Array.from({ length: 60_000 }, (_, i) => (i < 30_000 ? `  key-${i}: ${i === 7 ? "new" : "old"} value of some length` : `${i}`));
+    const d = diffSides(big(60_000, () => false), side(other.join("\n")), false, 500);
+    expect(d.coarse).toBe(true);
+    expect(words(d.runs).slice(0, 4)).toEqual(["same 0 0 7", "remove 7 7 1", "add 8 7 1", "same 8 8 29992"]);
   });
 });

@@ -20,12 +20,24 @@ export interface Diffed {
   removed: number;
   /** Lines of noise that differ and are not in the runs. */
   hidden: number;
-  /** The texts have so little in common that they were not compared line by line. */
+  /** The texts have so little in common that, from some line on, they were not compared line by line. */
   coarse: boolean;
+  /** The runs are those of the beginning of the texts; they stay as they are, and the rest comes. */
+  partial: boolean;
 }
 
-/** How long two texts are compared before it is said that they have little in common. */
+/** How long, in milliseconds, two texts are compared before it is said that they have little in common. */
 const patience = 4000;
+
+/**
+ * Long texts are compared a stretch of lines at a time, which ends where enough lines behind a change are equal on both
+ * sides; a stretch without such a place is taken anew, longer. What is shown of the beginning then waits for no other change.
+ */
+const stretch = 1000;
+const enough = 50;
+
+/** How many milliseconds pass before what was found is told for the first time, and again. */
+const telling = 100;
 
 /** The lines of a side, with or without noise. */
 export function linesOf(side: Side, withNoise: boolean): string[] {
@@ -41,45 +53,94 @@ function noiseOf(side: Side): string[] {
   return side.noise.map((i) => lines[i] ?? "");
 }
 
-/** Compares two texts line by line. */
-export function diffSides(before: Side, after: Side, withNoise: boolean, limit = patience): Diffed {
-  const { runs, coarse } = runsOf(linesOf(before, withNoise), linesOf(after, withNoise), limit);
-  const count = (list: readonly Run[], mark: Run["mark"]) => list.reduce((n, r) => n + (r.mark === mark ? r.count : 0), 0);
-  const noise = withNoise ? [] : runsOf(noiseOf(before), noiseOf(after), limit).runs;
-  return {
-    runs,
-    coarse,
-    added: count(runs, "add"),
-    removed: count(runs, "remove"),
-    hidden: Math.max(count(noise, "add"), count(noise, "remove")),
-  };
+/** Compares two texts line by line. What is found is told now and then, if it takes long. */
+export function diffSides(before: Side, after: Side, withNoise: boolean, limit = patience, tell?: (soFar: Diffed) => void): Diffed {
+  const noise = withNoise ? [] : new Comparison(noiseOf(before), noiseOf(after), limit).all().runs;
+  const hidden = Math.max(count(noise, "add"), count(noise, "remove"));
+  const c = new Comparison(linesOf(before, withNoise), linesOf(after, withNoise), limit);
+  const summed = (partial: boolean): Diffed => ({ runs: c.runs, coarse: c.coarse, partial, added: count(c.runs, "add"), removed: count(c.runs, "remove"), hidden });
+  c.all(tell && (() => tell(summed(true))));
+  return summed(false);
 }
 
-function runsOf(left: readonly string[], right: readonly string[], limit: number): { runs: Run[]; coarse: boolean } {
-  const runs: Run[] = [];
-  let [l, r] = [0, 0];
-  const push = (mark: Run["mark"], count: number) => {
-    const last = runs.at(-1);
-    if (count === 0) return;
-    if (last?.mark === mark) last.count += count;
-    else runs.push({ mark, left: l, right: r, count });
-    if (mark !== "add") l += count;
-    if (mark !== "remove") r += count;
-  };
-  let head = 0;
-  while (head < left.length && head < right.length && left[head] === right[head]) head++;
-  let tail = 0;
-  while (tail < left.length - head && tail < right.length - head && left[left.length - 1 - tail] === right[right.length - 1 - tail]) tail++;
-  push("same", head);
-  const [a, b] = [left.slice(head, left.length - tail), right.slice(head, right.length - tail)];
-  const middle = a.length === 0 || b.length === 0 ? undefined : diffArrays(...numbered(a, b), { timeout: limit });
-  if (middle) for (const part of middle) push(part.added ? "add" : part.removed ? "remove" : "same", part.value.length);
-  else {
-    push("remove", a.length);
-    push("add", b.length);
+const count = (list: readonly Run[], mark: Run["mark"]) => list.reduce((n, r) => n + (r.mark === mark ? r.count : 0), 0);
+
+/** Two lists of lines that are compared from the first line on. */
+class Comparison {
+  readonly runs: Run[] = [];
+  coarse = false;
+  /** Where each list is compared up to, and how many lines at the end of both are equal. */
+  private l = 0;
+  private r = 0;
+  private readonly tail: number;
+
+  constructor(
+    private readonly left: readonly string[],
+    private readonly right: readonly string[],
+    private readonly limit: number,
+  ) {
+    const shorter = Math.min(left.length, right.length);
+    let [head, tail] = [0, 0];
+    while (head < shorter && left[head] === right[head]) head++;
+    while (tail < shorter - head && left[left.length - 1 - tail] === right[right.length - 1 - tail]) tail++;
+    this.tail = tail;
   }
-  push("same", tail);
-  return { runs, coarse: !middle && a.length > 0 && b.length > 0 };
+
+  all(tell?: () => void): this {
+    const from = performance.now();
+    let told = from;
+    for (;;) {
+      this.equal();
+      const [a, b] = [this.left.length - this.tail - this.l, this.right.length - this.tail - this.r];
+      if (a === 0 || b === 0 || !this.step(Math.max(a, b), from + this.limit)) break;
+      if (tell && performance.now() - told > telling) {
+        tell();
+        told = performance.now();
+      }
+    }
+    this.push("remove", this.left.length - this.tail - this.l);
+    this.push("add", this.right.length - this.tail - this.r);
+    this.push("same", this.tail);
+    return this;
+  }
+
+  private push(mark: Run["mark"], n: number): void {
+    const last = this.runs.at(-1);
+    if (n === 0) return;
+    if (last?.mark === mark) last.count += n;
+    else this.runs.push({ mark, left: this.l, right: this.r, count: n });
+    if (mark !== "add") this.l += n;
+    if (mark !== "remove") this.r += n;
+  }
+
+  /** Goes over the lines that are equal. */
+  private equal(): void {
+    const most = Math.min(this.left.length - this.l, this.right.length - this.r) - this.tail;
+    let n = 0;
+    while (n < most && this.left[this.l + n] === this.right[this.r + n]) n++;
+    this.push("same", n);
+  }
+
+  /** Compares from a change on, up to the first place behind which enough is equal; false when there was no time. */
+  private step(rest: number, deadline: number): boolean {
+    for (let size = stretch; ; size *= 4) {
+      const [a, b] = [this.part(this.left, this.l, size), this.part(this.right, this.r, size)];
+      const timeout = deadline - performance.now();
+      const parts = timeout > 0 ? diffArrays(...numbered(a, b), { timeout }) : undefined;
+      if (!parts) {
+        this.coarse = true;
+        return false;
+      }
+      const end = size >= rest ? parts.length : parts.findIndex((p) => !p.added && !p.removed && p.value.length >= enough) + 1;
+      if (end === 0) continue;
+      for (const p of parts.slice(0, end)) this.push(p.added ? "add" : p.removed ? "remove" : "same", p.value.length);
+      return true;
+    }
+  }
+
+  private part(lines: readonly string[], from: number, size: number): readonly string[] {
+    return lines.slice(from, Math.min(from + size, lines.length - this.tail));
+  }
 }
 
 /** Lines as numbers, equal for equal lines: they are compared faster. */

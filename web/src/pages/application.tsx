@@ -53,40 +53,42 @@ function Content({ app }: { app: Application }) {
     set(undefined);
   };
   return (
-    <div className="space-y-4">
-      <header className="flex flex-wrap items-center gap-x-4 gap-y-2">
-        <h1 className="text-xl font-semibold break-all">{app.name}</h1>
-        <StatusPill look={look(syncLooks, app.syncState)} />
-        <AppHealth app={app} />
-        <span className="text-muted">{kindName(app.kind)}</span>
-        <div className="ml-auto flex flex-wrap items-center gap-2">
-          <ApplicationActions app={app} who={who} />
-          <ApplicationCopyMenu app={app} />
-        </div>
-        {app.description && <p className="text-muted basis-full whitespace-pre-wrap">{app.description}</p>}
-      </header>
-      <Banners app={app} />
-      <Running app={app} />
-      <Facts app={app} />
-      {state && state.traffic.length > 0 && (
-        <TrafficPanel live={state} samples={live.data?.traffic} deployment={current.data?.deployment} />
-      )}
-      <Section title={<Trans>Live state</Trans>} aside={state && <Seen app={app} />}>
-        {live.isPending ? (
-          <Loading />
-        ) : live.error ? (
-          <div className="p-4">
-            <Failure error={live.error} retry={() => void live.refetch()} />
+    <div className="lg:flex lg:items-start lg:gap-4">
+      <div className="min-w-0 flex-1 space-y-4">
+        <header className="flex flex-wrap items-center gap-x-4 gap-y-2">
+          <h1 className="text-xl font-semibold break-all">{app.name}</h1>
+          <StatusPill look={look(syncLooks, app.syncState)} />
+          <AppHealth app={app} />
+          <span className="text-muted">{kindName(app.kind)}</span>
+          <div className="ml-auto flex flex-wrap items-center gap-2">
+            <ApplicationActions app={app} who={who} />
+            <ApplicationCopyMenu app={app} />
           </div>
-        ) : state && state.resources.length > 0 ? (
-          <ResourceTable resources={state.resources} truncated={state.truncated} chosen={resource} onChoose={show} />
-        ) : (
-          <Empty>
-            <Trans>No agent has observed this application yet.</Trans>
-          </Empty>
+          {app.description && <p className="text-muted basis-full whitespace-pre-wrap">{app.description}</p>}
+        </header>
+        <Banners app={app} />
+        <Running app={app} />
+        <Facts app={app} />
+        {state && state.traffic.length > 0 && (
+          <TrafficPanel live={state} samples={live.data?.traffic} deployment={current.data?.deployment} />
         )}
-      </Section>
-      <History app={app} />
+        <Section title={<Trans>Live state</Trans>} aside={state && <Seen app={app} />}>
+          {live.isPending ? (
+            <Loading />
+          ) : live.error ? (
+            <div className="p-4">
+              <Failure error={live.error} retry={() => void live.refetch()} />
+            </div>
+          ) : state && state.resources.length > 0 ? (
+            <ResourceTable resources={state.resources} truncated={state.truncated} chosen={resource} onChoose={show} />
+          ) : (
+            <Empty>
+              <Trans>No agent has observed this application yet.</Trans>
+            </Empty>
+          )}
+        </Section>
+        <History app={app} />
+      </div>
       {resource && state && <ResourcePanel key={resource} app={app} resources={state.resources} id={resource} onShow={show} onClose={close} />}
     </div>
   );

@@ -5,7 +5,7 @@ import { Hand } from "lucide-react";
 import { useState } from "react";
 import { type Deployment, DeploymentService, type Stage } from "../gen/penstock/v1/deployment_pb";
 import { requestId } from "../logic/kinds";
-import { type Verdict, type Who, mayApprove, mayReject } from "../logic/may";
+import { type Verdict, type Who, answerNoted, mayApprove, mayReject } from "../logic/may";
 import { look, stageLooks } from "../logic/status";
 import { timeline } from "../logic/timeline";
 import { toDate } from "../logic/time";
@@ -17,10 +17,12 @@ import { NoteField } from "../ui/note";
 import { useNotice } from "../ui/notices";
 import { Status } from "../ui/status";
 import { Ago, Span, useNow } from "../ui/time";
+import { useApprovalRules } from "./approval-rules";
 
 /** The deployment waits for people: who, how many, until when, and the two answers. */
 export function ApprovalPanel({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
   const [answer, setAnswer] = useState<"approve" | "reject">();
+  const rules = useApprovalRules();
   return (
     <section aria-labelledby="approval" className="border-wait bg-wait-soft flex flex-wrap items-start gap-x-4 gap-y-3 rounded-lg border-l-4 px-4 py-3">
       <Hand aria-hidden size={18} className="text-wait mt-0.5 shrink-0" />
@@ -32,7 +34,7 @@ export function ApprovalPanel({ d, stage, who }: { d: Deployment; stage: Stage; 
         <Asked stage={stage} />
       </div>
       <div className="flex flex-wrap gap-2">
-        <Button kind="primary" verdict={mayApprove(who, d, stage)} onClick={() => setAnswer("approve")}>
+        <Button kind="primary" verdict={mayApprove(who, d, stage, rules)} onClick={() => setAnswer("approve")}>
           <Trans>Approve</Trans>
         </Button>
         <Button kind="danger" verdict={mayReject(who, d, stage)} onClick={() => setAnswer("reject")}>
@@ -47,6 +49,7 @@ export function ApprovalPanel({ d, stage, who }: { d: Deployment; stage: Stage; 
 /** Who may answer, who has, and by when. */
 export function Asked({ stage }: { stage: Stage }) {
   const needed = Math.max(1, stage.approvals);
+  const rules = useApprovalRules();
   const given = stage.given.length;
   return (
     <div className="mt-1 space-y-0.5">
@@ -59,6 +62,18 @@ export function Asked({ stage }: { stage: Stage }) {
           <Trans>may approve: {stage.approvers.join(", ")}</Trans>
         ) : (
           <Trans>everybody with the right deployment:approve may approve</Trans>
+        )}
+        {rules?.approvalNotByAuthor && (
+          <>
+            {" · "}
+            <Trans>not by the author of the change</Trans>
+          </>
+        )}
+        {rules?.approvalNeedsNote && (
+          <>
+            {" · "}
+            <Trans>every answer needs a note</Trans>
+          </>
         )}
         {toDate(stage.deadline) && (
           <>
@@ -85,6 +100,7 @@ function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Sta
   const { t } = useLingui();
   const notice = useNotice();
   const [note, setNote] = useState("");
+  const rules = useApprovalRules();
   const [request, setRequest] = useState(requestId);
   // The answer is to what was on the screen when the dialog opened.
   const [seen, setSeen] = useState(d.seq);
@@ -96,6 +112,7 @@ function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Sta
   const approve = useMutation(DeploymentService.method.approveStage, { onSuccess: done });
   const reject = useMutation(DeploymentService.method.rejectStage, { onSuccess: done });
   const call = answer === "approve" ? approve : reject;
+  const said = answerNoted(note, rules);
   const moved = seen !== d.seq;
   const look = () => {
     setSeen(d.seq);
@@ -115,7 +132,7 @@ function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Sta
         <SoFar d={d} />
         {changes.view}
       </div>
-      <NoteField value={note} onChange={setNote} />
+      <NoteField value={note} onChange={setNote} required={rules?.approvalNeedsNote ?? false} />
       {moved && (
         <div className="mt-3">
           <Banner
@@ -141,11 +158,11 @@ function AnswerDialog({ d, stage, answer, onClose }: { d: Deployment; stage: Sta
         <Button
           kind={answer === "approve" ? "primary" : "danger"}
           busy={call.isPending || moved}
-          verdict={answer === "approve" ? changes.verdict : undefined}
+          verdict={answer === "approve" && !changes.verdict.ok ? changes.verdict : said}
           onClick={() => {
-            const said = { requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: seen };
-            if (answer === "approve") approve.mutate({ ...said, seenDigest: changes.digest });
-            else reject.mutate(said);
+            const words = { requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: seen };
+            if (answer === "approve") approve.mutate({ ...words, seenDigest: changes.digest });
+            else reject.mutate(words);
           }}
         >
           {answer === "approve" ? <Trans>Approve</Trans> : <Trans>Reject</Trans>}

@@ -5,7 +5,7 @@ import { Fragment, type ReactNode, useMemo, useRef, useState } from "react";
 import { type Deployment, DeploymentService, type Stage } from "../gen/penstock/v1/deployment_pb";
 import { expectedRest, expectedTimes, pastOf } from "../logic/expected";
 import { requestId } from "../logic/kinds";
-import { type Who, maySkip } from "../logic/may";
+import { type Who, answerNoted, maySkip } from "../logic/may";
 import type { PipelineView } from "../logic/search";
 import { type Node, columnsFor, stageGraph } from "../logic/stage-graph";
 import { look, stageLooks, terminal } from "../logic/status";
@@ -21,6 +21,7 @@ import { NoteField } from "../ui/note";
 import { useNotice } from "../ui/notices";
 import { Status, StatusIcon, toneText } from "../ui/status";
 import { Ago, Span, useNow } from "../ui/time";
+import { useApprovalRules } from "./approval-rules";
 import { Asked } from "./deployment-approval";
 import { WaterfallChart } from "./deployment-waterfall";
 
@@ -367,6 +368,8 @@ function Skip({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
   const notice = useNotice();
   const [open, setOpen] = useState(false);
   const [note, setNote] = useState("");
+  const project = useApprovalRules();
+  const rules = stage.type === "APPROVAL" ? project : undefined;
   const [request] = useState(requestId);
   const skip = useMutation(DeploymentService.method.skipStage, {
     onSuccess: () => {
@@ -376,7 +379,7 @@ function Skip({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
   });
   return (
     <>
-      <Button verdict={maySkip(who, d, stage)} onClick={() => setOpen(true)} className="h-7 text-xs">
+      <Button verdict={maySkip(who, d, stage, rules)} onClick={() => setOpen(true)} className="h-7 text-xs">
         {stage.type === "APPROVAL" ? <Trans>Skip</Trans> : <Trans>Go on now</Trans>}
       </Button>
       {open && (
@@ -390,13 +393,13 @@ function Skip({ d, stage, who }: { d: Deployment; stage: Stage; who: Who }) {
             )}
           </p>
           <ComesNext stage={stageAfter(d, stage)} />
-          <NoteField value={note} onChange={setNote} />
+          <NoteField value={note} onChange={setNote} required={rules?.approvalNeedsNote ?? false} />
           {skip.error && <Failure error={skip.error} />}
           <DialogButtons>
             <Button data-autofocus="" onClick={() => setOpen(false)}>
               <Trans>Close</Trans>
             </Button>
-            <Button kind="danger" busy={skip.isPending} onClick={() => skip.mutate({ requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: d.seq })}>
+            <Button kind="danger" busy={skip.isPending} verdict={answerNoted(note, rules)} onClick={() => skip.mutate({ requestId: request, deploymentId: d.id, stageId: stage.id, note, seenSeq: d.seq })}>
               {stage.type === "APPROVAL" ? <Trans>Skip</Trans> : <Trans>Go on now</Trans>}
             </Button>
           </DialogButtons>

@@ -19,7 +19,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** One resource beside the tree: how it is and why, what it belongs to, what the platform told of it. */
+/** One resource beside the tree, over it where the window is narrow: how it is and why, what it belongs to, what the platform told of it. */
 export function ResourcePanel({ app, resources, id, onShow, onClose }: Props) {
   const { t } = useLingui();
   const title = useId();
@@ -40,7 +40,7 @@ export function ResourcePanel({ app, resources, id, onShow, onClose }: Props) {
     <aside
       aria-labelledby={title}
       onKeyDown={keys}
-      className="bg-panel border-line fixed inset-y-0 right-0 z-20 flex w-112 max-w-full flex-col border-l shadow-xl"
+      className="bg-panel border-line fixed inset-y-0 right-0 z-20 flex w-112 max-w-full flex-col border-l shadow-xl lg:sticky lg:inset-y-auto lg:top-4 lg:right-auto lg:z-auto lg:h-[calc(100vh-2rem)] lg:w-96 lg:shrink-0 lg:rounded-lg lg:border lg:shadow-none"
     >
       <header className="border-line flex items-start gap-2 border-b px-4 py-3">
         <h2 id={title} ref={heading} tabIndex={-1} className="min-w-0 flex-1 text-lg font-semibold break-all outline-none">

@@ -45,12 +45,13 @@ export function TextDiff({ before, after, name, lead, tall }: Props) {
     if (next !== undefined) list.scrollToIndex(Math.max(next - 1, 0), { align: "start" });
   };
   const bothNoise = before.noise.length + after.noise.length > 0;
-  const { added = 0, removed = 0, hidden = 0 } = diffed ?? {};
+  const whole = diffed?.partial === false ? diffed : undefined;
+  const { added = 0, removed = 0, hidden = 0 } = whole ?? {};
   return (
     <div className="border-line overflow-hidden rounded-md border">
       <div className="bg-sunken text-muted border-line flex flex-wrap items-center gap-x-3 gap-y-1 border-b px-2 py-1 text-xs tabular-nums">
         {lead}
-        {diffed && (
+        {whole && (
           <span className="inline-flex gap-2 px-1">
             <Plural value={added} one="# line added" other="# lines added" />
             <span aria-hidden>·</span>
@@ -78,9 +79,9 @@ export function TextDiff({ before, after, name, lead, tall }: Props) {
           <button type="button" className="tool" aria-pressed={aside} aria-label={t`Side by side`} title={t`Side by side`} onClick={() => setAside(!aside)}>
             <Columns2 aria-hidden size={15} />
           </button>
-          {diffed && <CopyButton text={() => patchOf(diffed.runs, left, right)} />}
-          {diffed && (
-            <button type="button" className="tool" aria-label={t`Download`} title={t`Download`} onClick={() => saveText(patchOf(diffed.runs, left, right), `${name}.diff`)}>
+          {whole && <CopyButton text={() => patchOf(whole.runs, left, right)} />}
+          {whole && (
+            <button type="button" className="tool" aria-label={t`Download`} title={t`Download`} onClick={() => saveText(patchOf(whole.runs, left, right), `${name}.diff`)}>
               <Download aria-hidden size={15} />
             </button>
           )}
@@ -88,11 +89,10 @@ export function TextDiff({ before, after, name, lead, tall }: Props) {
       </div>
       {diffed?.coarse && (
         <p className="bg-warn-soft text-warn px-3 py-1.5">
-          <Trans>The texts have too little in common to be compared line by line: all of the first, then all of the second.</Trans>
+          <Trans>The texts have too little in common to be compared line by line to their end: of the rest, all of the first, then all of the second.</Trans>
         </p>
       )}
-      {!diffed && <Loading lines={6} />}
-      {diffed && added + removed === 0 && (
+      {whole && added + removed === 0 && (
         <p className="text-muted px-3 py-2">
           <Trans>Both texts are the same, as far as they are shown: values of the environment are hidden.</Trans>
         </p>
@@ -120,6 +120,7 @@ export function TextDiff({ before, after, name, lead, tall }: Props) {
           </div>
         </div>
       )}
+      {!whole && <Loading lines={diffed ? 2 : 6} />}
     </div>
   );
 }

@@ -5,7 +5,7 @@ import type { DiffRequest } from "../logic/text-diff-worker";
 /** Texts up to this length together are compared at once: a worker takes longer to begin. */
 const small = 200_000;
 
-/** The difference of two texts; undefined until a large one is compared, beside the page. */
+/** The difference of two texts; large ones are compared beside the page, and it is undefined at first, then perhaps partial. */
 export function useTextDiff(before: Side, after: Side, withNoise: boolean): Diffed | undefined {
   const here = before.text.length + after.text.length <= small || typeof Worker === "undefined";
   const quick = useMemo(() => (here ? diffSides(before, after, withNoise) : undefined), [here, before, after, withNoise]);

@@ -53,12 +53,14 @@ type Deployment struct {
 	Deadline    *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	Parked      string                 `protobuf:"bytes,23,opt,name=parked,proto3" json:"parked,omitempty"`
 	// Number of recorded events: send it back with decisions made on this view.
-	Seq           int64                  `protobuf:"varint,24,opt,name=seq,proto3" json:"seq,omitempty"`
-	Labels        map[string]string      `protobuf:"bytes,25,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	RepoId        string                 `protobuf:"bytes,26,opt,name=repo_id,json=repoId,proto3" json:"repo_id,omitempty"`
-	Path          string                 `protobuf:"bytes,27,opt,name=path,proto3" json:"path,omitempty"`
-	AdmittedAt    *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=admitted_at,json=admittedAt,proto3" json:"admitted_at,omitempty"`
-	RemoteUrl     string                 `protobuf:"bytes,29,opt,name=remote_url,json=remoteUrl,proto3" json:"remote_url,omitempty"`
+	Seq        int64                  `protobuf:"varint,24,opt,name=seq,proto3" json:"seq,omitempty"`
+	Labels     map[string]string      `protobuf:"bytes,25,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RepoId     string                 `protobuf:"bytes,26,opt,name=repo_id,json=repoId,proto3" json:"repo_id,omitempty"`
+	Path       string                 `protobuf:"bytes,27,opt,name=path,proto3" json:"path,omitempty"`
+	AdmittedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=admitted_at,json=admittedAt,proto3" json:"admitted_at,omitempty"`
+	RemoteUrl  string                 `protobuf:"bytes,29,opt,name=remote_url,json=remoteUrl,proto3" json:"remote_url,omitempty"`
+	// Whoever asks wrote the commit or started the deployment; lists leave it out.
+	Own           bool `protobuf:"varint,30,opt,name=own,proto3" json:"own,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -294,6 +296,13 @@ func (x *Deployment) GetRemoteUrl() string {
 		return x.RemoteUrl
 	}
 	return ""
+}
+
+func (x *Deployment) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
 }
 
 // Trigger is the cause of a deployment.
@@ -2538,7 +2547,7 @@ var File_penstock_v1_deployment_proto protoreflect.FileDescriptor
 
 const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\n" +
-	"\x1cpenstock/v1/deployment.proto\x12\vpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xaf\t\n" +
+	"\x1cpenstock/v1/deployment.proto\x12\vpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xc1\t\n" +
 	"\n" +
 	"Deployment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
@@ -2577,7 +2586,8 @@ const file_penstock_v1_deployment_proto_rawDesc = "" +
 	"\vadmitted_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"admittedAt\x12\x1d\n" +
 	"\n" +
-	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x1a9\n" +
+	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x12\x10\n" +
+	"\x03own\x18\x1e \x01(\bR\x03own\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x02\n" +

@@ -331,8 +331,12 @@ type Project struct {
 	AutoRegister bool `protobuf:"varint,3,opt,name=auto_register,json=autoRegister,proto3" json:"auto_register,omitempty"`
 	// Whether a secret of push webhooks is set; it is never sent.
 	WebhookSecretSet bool `protobuf:"varint,4,opt,name=webhook_secret_set,json=webhookSecretSet,proto3" json:"webhook_secret_set,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// An approval is refused, as is the skip of one, to whoever wrote the commit or started the deployment.
+	ApprovalNotByAuthor bool `protobuf:"varint,5,opt,name=approval_not_by_author,json=approvalNotByAuthor,proto3" json:"approval_not_by_author,omitempty"`
+	// An answer to an approval needs a note.
+	ApprovalNeedsNote bool `protobuf:"varint,6,opt,name=approval_needs_note,json=approvalNeedsNote,proto3" json:"approval_needs_note,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Project) Reset() {
@@ -389,6 +393,20 @@ func (x *Project) GetAutoRegister() bool {
 func (x *Project) GetWebhookSecretSet() bool {
 	if x != nil {
 		return x.WebhookSecretSet
+	}
+	return false
+}
+
+func (x *Project) GetApprovalNotByAuthor() bool {
+	if x != nil {
+		return x.ApprovalNotByAuthor
+	}
+	return false
+}
+
+func (x *Project) GetApprovalNeedsNote() bool {
+	if x != nil {
+		return x.ApprovalNeedsNote
 	}
 	return false
 }
@@ -478,9 +496,11 @@ type UpdateProjectRequest struct {
 	RequestId    string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	AutoRegister *bool                  `protobuf:"varint,2,opt,name=auto_register,json=autoRegister,proto3,oneof" json:"auto_register,omitempty"`
 	// Write only.
-	WebhookSecret *string `protobuf:"bytes,3,opt,name=webhook_secret,json=webhookSecret,proto3,oneof" json:"webhook_secret,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WebhookSecret       *string `protobuf:"bytes,3,opt,name=webhook_secret,json=webhookSecret,proto3,oneof" json:"webhook_secret,omitempty"`
+	ApprovalNotByAuthor *bool   `protobuf:"varint,4,opt,name=approval_not_by_author,json=approvalNotByAuthor,proto3,oneof" json:"approval_not_by_author,omitempty"`
+	ApprovalNeedsNote   *bool   `protobuf:"varint,5,opt,name=approval_needs_note,json=approvalNeedsNote,proto3,oneof" json:"approval_needs_note,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *UpdateProjectRequest) Reset() {
@@ -532,6 +552,20 @@ func (x *UpdateProjectRequest) GetWebhookSecret() string {
 		return *x.WebhookSecret
 	}
 	return ""
+}
+
+func (x *UpdateProjectRequest) GetApprovalNotByAuthor() bool {
+	if x != nil && x.ApprovalNotByAuthor != nil {
+		return *x.ApprovalNotByAuthor
+	}
+	return false
+}
+
+func (x *UpdateProjectRequest) GetApprovalNeedsNote() bool {
+	if x != nil && x.ApprovalNeedsNote != nil {
+		return *x.ApprovalNeedsNote
+	}
+	return false
 }
 
 type UpdateProjectResponse struct {
@@ -2816,22 +2850,28 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"project_id\x18\x03 \x01(\tR\tprojectId\x12\x16\n" +
 	"\x06rights\x18\x04 \x03(\tR\x06rights\x12%\n" +
 	"\x0eserver_version\x18\x05 \x01(\tR\rserverVersion\x12\x16\n" +
-	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\x80\x01\n" +
+	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\xe5\x01\n" +
 	"\aProject\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
 	"\rauto_register\x18\x03 \x01(\bR\fautoRegister\x12,\n" +
-	"\x12webhook_secret_set\x18\x04 \x01(\bR\x10webhookSecretSet\"\x13\n" +
+	"\x12webhook_secret_set\x18\x04 \x01(\bR\x10webhookSecretSet\x123\n" +
+	"\x16approval_not_by_author\x18\x05 \x01(\bR\x13approvalNotByAuthor\x12.\n" +
+	"\x13approval_needs_note\x18\x06 \x01(\bR\x11approvalNeedsNote\"\x13\n" +
 	"\x11GetProjectRequest\"D\n" +
 	"\x12GetProjectResponse\x12.\n" +
-	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xb0\x01\n" +
+	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xd2\x02\n" +
 	"\x14UpdateProjectRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12(\n" +
 	"\rauto_register\x18\x02 \x01(\bH\x00R\fautoRegister\x88\x01\x01\x12*\n" +
-	"\x0ewebhook_secret\x18\x03 \x01(\tH\x01R\rwebhookSecret\x88\x01\x01B\x10\n" +
+	"\x0ewebhook_secret\x18\x03 \x01(\tH\x01R\rwebhookSecret\x88\x01\x01\x128\n" +
+	"\x16approval_not_by_author\x18\x04 \x01(\bH\x02R\x13approvalNotByAuthor\x88\x01\x01\x123\n" +
+	"\x13approval_needs_note\x18\x05 \x01(\bH\x03R\x11approvalNeedsNote\x88\x01\x01B\x10\n" +
 	"\x0e_auto_registerB\x11\n" +
-	"\x0f_webhook_secret\"G\n" +
+	"\x0f_webhook_secretB\x19\n" +
+	"\x17_approval_not_by_authorB\x16\n" +
+	"\x14_approval_needs_note\"G\n" +
 	"\x15UpdateProjectResponse\x12.\n" +
 	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xde\x02\n" +
 	"\x05Agent\x12\x0e\n" +
