@@ -272,7 +272,7 @@ func (w *World) CheckHolds() {
 				continue
 			}
 			was, ok := back[d.App.ID]
-			if ok && was.End == deploy.EndSnapshot && was.Plan.DesiredDigest == d.Plan.DesiredDigest && d.Trigger.Kind != deploy.OnCommand {
+			if ok && len(d.Plan.Stages) > 0 && was.End == deploy.EndSnapshot && was.Plan.DesiredDigest == d.Plan.DesiredDigest && d.Trigger.Kind != deploy.OnCommand {
 				w.once(fmt.Sprintf("%s deploys again what %s had to take back", d.ID, was.ID))
 			}
 			back[d.App.ID] = d
