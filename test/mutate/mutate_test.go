@@ -147,3 +147,44 @@ func TestReached(t *testing.T) {
 		t.Error("another file counts")
 	}
 }
+
+func TestFind(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(root, "d", "p.go"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	line, column := place(t, "<= b", 1)
+	m := Mutant{Dir: "d", File: "p.go", Kind: "CONDITIONALS_BOUNDARY", Line: line, Column: column, Func: "t.f", Text: "if a <= b {"}
+	write(strings.Replace(source, "package p", "package p\n\n// A comment moves everything down.\n", 1))
+	got, ok, err := Find(root, m.Key())
+	m.Line += 3
+	if err != nil || !ok || got != m {
+		t.Errorf("found %v, %v, %v; want %v", got, ok, err, m)
+	}
+	for name, text := range map[string]string{
+		"another line":     strings.Replace(source, "a <= b", "a <= b+1", 1),
+		"another function": strings.Replace(source, ") f(", ") g(", 1),
+	} {
+		write(text)
+		if got, ok, err := Find(root, m.Key()); ok || err != nil {
+			t.Errorf("%s: found %v, %v", name, got, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(root, "d", "p.go")); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := Find(root, m.Key()); ok || err != nil {
+		t.Errorf("found in a file that is gone, %v", err)
+	}
+	for _, key := range []string{"", "d/p.go f KIND x `y`", "d/p.go f KIND 1 y", "p.go f KIND 1 `y`", "d/p.go f KIND 1 ``"} {
+		if _, _, err := Find(root, key); err == nil {
+			t.Errorf("%q is taken for a key", key)
+		}
+	}
+}

@@ -8,7 +8,7 @@
 //	PENSTOCK_SIM_FOR=60s   runs seeds as long as this, the first one from the clock
 //
 //	PENSTOCK_SIM_MATRIX=1  tries every crash point of every course on ECS, some twenty minutes of a core
-//	PENSTOCK_SIM_MUTANTS=1 draws mutants of the code as well (mutants_test.go)
+//	PENSTOCK_SIM_MUTANTS=all tries mutants of the code as well (mutants_test.go)
 //
 // With neither seeds nor a time only a part of the crash points and planted
 // faults is tried.

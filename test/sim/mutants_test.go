@@ -1,17 +1,17 @@
 package sim
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,175 +26,192 @@ var mutantsFrom = []struct {
 
 const (
 	module = "github.com/penstock-cd/penstock"
+	// mutantsEnv says which mutants are tried; see TestMutants.
+	mutantsEnv = "PENSTOCK_SIM_MUTANTS"
 	// mutantSeed fixes the draw. It is no dial: a mutant that nobody notices is
-	// either a gap of the simulator or listed with the reason why it changes
+	// either a gap of the tests or listed with the reason why it changes
 	// nothing.
 	mutantSeed = "penstock 1"
-	// mutantTime bounds the run of one mutant; one that makes the system spin
-	// is found by it.
-	mutantTime = 4 * time.Minute
-	// mutantMemory bounds it too, in KiB of address space.
+	// mutantMemory bounds the run of a mutant, in KiB of address space.
 	mutantMemory = 8 << 20
 	mutantEnv    = "PENSTOCK_SIM_MUTANT"
-	// mutantSeeds is within how many worlds on ECS, besides courses and crash
-	// points, a mutant must be noticed.
+	// mutantSeeds is within how many worlds, besides courses and crash points, a
+	// mutant must be noticed.
 	mutantSeeds = 12
+	drawnFile   = "testdata/drawn.txt"
+	nothingFile = "testdata/mutants.txt"
 )
 
-// TestMutants: the simulator must notice mistakes that a tool makes in engine,
-// agent and platform, each within the seeds and crash points of its short form.
+// look is one of the tests that may notice a mutant.
+type look struct {
+	name  string
+	pkg   string        // folder of the package whose tests run
+	args  []string      // of the test binary
+	limit time.Duration // one that makes the system spin is found by it
+}
+
+// looks are those for a mutant in a package, the quickest first. Crash points
+// beside the code take longer than courses.
+func looks(dir string) []look {
+	return append([]look{{"the tests beside the code", dir, []string{"-test.short", "-test.skip=^TestCrash"}, 4 * time.Minute}}, worldLooks...)
+}
+
+var worldLooks = []look{
+	{"breaches and blind waits", "test/sim", []string{"-test.run=^(TestBreachTurnsBack|TestBlindWait)$"}, 4 * time.Minute},
+	{"every course", "test/sim", []string{"-test.run=^TestProbe$"}, 6 * time.Minute},
+	{"crash points and seeds", "test/sim", []string{"-test.run=^TestSeeds$"}, 12 * time.Minute},
+}
+
+// TestMutants: mistakes that a tool makes in engine, agent and platform must be
+// noticed, by the tests beside the code or within a fixed number of crash points
+// and seeds. The mutants are those of testdata/drawn.txt; see draw.
+//
+//	PENSTOCK_SIM_MUTANTS=all     every one of them
+//	PENSTOCK_SIM_MUTANTS=2,5     some, by number from 1
+//	PENSTOCK_SIM_MUTANTS=worlds  every one, by courses, crash points and seeds alone
+//	PENSTOCK_SIM_MUTANTS=draw    draws anew and writes the list, some minutes
 func TestMutants(t *testing.T) {
 	onlySeeds(t)
-	if os.Getenv("PENSTOCK_SIM_MUTANTS") == "" {
-		t.Skip("drawn when asked for: PENSTOCK_SIM_MUTANTS=1 make sim")
+	which := os.Getenv(mutantsEnv)
+	if which == "" {
+		t.Skip("the program is built for each: PENSTOCK_SIM_MUTANTS=all make sim")
 	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	nothing := readNothing(t)
-	reached := control(t, root)
-	type draw struct {
-		dir  string
-		n    int
-		from []mutate.Mutant
+	if which == "draw" {
+		draw(t, root)
+		return
+	}
+	keys := drawn(t, which)
+	mutantsOf.Add(int64(len(keys)))
+	s := &striker{t: t, root: root, worldsAlone: which == "worlds", control: map[string]*sync.Once{}}
+	for _, of := range mutantsFrom {
+		s.control[of.dir] = &sync.Once{}
 	}
 	var wg sync.WaitGroup
-	draws := make([]draw, len(mutantsFrom))
-	for i, of := range mutantsFrom {
-		all, err := mutate.Candidates(t.Context(), root, of.dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		from := slices.DeleteFunc(mutate.Shuffle(all, mutantSeed), func(m mutate.Mutant) bool { return !reached.Has(m) })
-		t.Logf("%s: %d mutants, %d of them in code that a world reaches", of.dir, len(all), len(from))
-		draws[i] = draw{of.dir, of.n, slices.DeleteFunc(from, func(m mutate.Mutant) bool { return nothing[m.Key()] != "" })}
-		mutantsOf.Add(int64(of.n))
-	}
 	lanes := make(chan struct{}, 2)
-	for _, d := range draws {
-		p := &pool{from: d.from, taken: map[string]bool{}}
-		for range d.n {
-			wg.Go(func() {
-				lanes <- struct{}{}
-				defer func() { <-lanes }()
-				strike(t, root, d.dir, p)
-			})
-		}
+	for _, key := range keys {
+		wg.Go(func() {
+			lanes <- struct{}{}
+			defer func() { <-lanes }()
+			s.strike(key)
+		})
 	}
 	wg.Wait()
+	t.Logf("processor time of the runs, without building: %s", time.Duration(s.used.Load()).Round(100*time.Millisecond))
 }
 
-// pool hands out the mutants of one package, one of each function.
-type pool struct {
-	mu    sync.Mutex
-	from  []mutate.Mutant
-	taken map[string]bool
+// striker runs tests on mutants.
+type striker struct {
+	t           *testing.T
+	root        string
+	worldsAlone bool
+	control     map[string]*sync.Once // by package
+	used        atomic.Int64          // processor time, nanoseconds
 }
 
-func (p *pool) next() (mutate.Mutant, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.from) > 0 {
-		m := p.from[0]
-		p.from = p.from[1:]
-		if !p.taken[m.Func] {
-			p.taken[m.Func] = true
-			return m, true
-		}
+// strike looks at one mutant until somebody notices it.
+func (s *striker) strike(key string) {
+	m, ok, err := mutate.Find(s.root, key)
+	switch {
+	case err != nil:
+		s.t.Error(err)
+		return
+	case !ok:
+		s.t.Errorf("the code of a mutant has changed, draw again with PENSTOCK_SIM_MUTANTS=draw: %s", key)
+		return
 	}
-	return mutate.Mutant{}, false
-}
-
-// strike takes the next mutant that is a program and runs the simulator on it.
-func strike(t *testing.T, root, dir string, p *pool) {
-	for {
-		m, ok := p.next()
-		if !ok {
-			t.Errorf("%s: too few mutants", dir)
-			return
+	all := looks(m.Dir)
+	if s.worldsAlone {
+		all = all[1:]
+	}
+	dir, built := s.t.TempDir(), map[string]string{}
+	for i, l := range all {
+		bin := built[l.pkg]
+		if bin == "" {
+			bin = filepath.Join(dir, fmt.Sprintf("mutant%d.test", i))
+			if err := mutate.Build(s.t.Context(), s.root, m, "./"+l.pkg, bin); err != nil {
+				s.t.Error(err)
+				return
+			}
+			built[l.pkg] = bin
 		}
-		bin := filepath.Join(t.TempDir(), "mutant.test")
 		began := time.Now()
-		var no *mutate.ErrNotCompiled
-		if err := mutate.Build(t.Context(), root, m, "./test/sim", bin); errors.As(err, &no) {
-			continue
-		} else if err != nil {
-			t.Error(err)
-			return
-		}
-		built := time.Since(began)
-		out, err := probe(t.Context(), bin, false)
+		out, err := s.run(bin, l)
 		if err == nil {
-			t.Errorf("nobody noticed %s\nIf it changes nothing that anybody could see, list it in testdata/mutants.txt with the reason; else the simulator needs a check.\n%s", m.Key(), m)
+			continue
+		}
+		if l.pkg == m.Dir && !s.healthy(l) {
 			return
 		}
 		mutants.Add(1)
-		t.Logf("noticed after %.0fs and %.0fs to build: %s\n\t%s", (time.Since(began) - built).Seconds(), built.Seconds(), m, noticed(out))
+		s.t.Logf("noticed by %s after %.1fs: %s\n\t%s", l.name, time.Since(began).Seconds(), m, noticed(out))
 		return
 	}
+	s.t.Errorf("nobody noticed %s\nIf it changes nothing that anybody could see, list it in %s with the reason and draw again; else a check or a test is missing.\n%s", key, nothingFile, m)
 }
 
-// control runs the program as it is: it must pass, else what fails with a mutant
-// says nothing. It returns what the run has reached.
-func control(t *testing.T, root string) mutate.Reached {
-	t.Helper()
-	dir := t.TempDir()
-	bin := filepath.Join(dir, "control.test")
-	var packages []string
-	for _, of := range mutantsFrom {
-		packages = append(packages, module+"/"+of.dir)
+// healthy reports whether the tests beside the code pass without a mutant: else
+// that they fail with one says nothing. What the worlds say without one is the
+// subject of the other tests of this package.
+func (s *striker) healthy(l look) bool {
+	ok := true
+	s.control[l.pkg].Do(func() {
+		bin := filepath.Join(s.t.TempDir(), "control.test")
+		if err := mutate.Build(s.t.Context(), s.root, mutate.Mutant{}, "./"+l.pkg, bin); err != nil {
+			s.t.Error(err)
+			ok = false
+		} else if out, err := s.run(bin, l); err != nil {
+			s.t.Errorf("the tests of %s fail without a mutant: %v\n%s", l.pkg, err, out)
+			ok = false
+		}
+	})
+	return ok
+}
+
+// run runs tests of a built binary until the first one fails.
+func (s *striker) run(bin string, l look, more ...string) (said string, err error) {
+	ctx, stop := context.WithTimeout(s.t.Context(), l.limit+time.Minute)
+	defer stop()
+	args := []string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mutantMemory), bin, "-test.failfast", "-test.v", "-test.timeout=" + l.limit.String()}
+	cmd := exec.CommandContext(ctx, "sh", slices.Concat(args, l.args, more)...)
+	cmd.Dir = filepath.Join(s.root, filepath.FromSlash(l.pkg))
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), mutantEnv+"=1", fmt.Sprintf("%s=%d", seedsEnv, mutantSeeds))
+	heard := &untilFailure{stop: stop}
+	cmd.Stdout, cmd.Stderr = heard, heard
+	err = cmd.Run()
+	if st := cmd.ProcessState; st != nil {
+		s.used.Add(int64(st.UserTime() + st.SystemTime()))
 	}
-	if err := mutate.Build(t.Context(), root, mutate.Mutant{}, "./test/sim", bin, packages...); err != nil {
+	return heard.text.String(), err
+}
+
+// drawn reads the keys of the mutants that were drawn, all or those of a list of numbers.
+func drawn(t *testing.T, which string) (keys []string) {
+	t.Helper()
+	text, err := os.ReadFile(drawnFile)
+	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	if out, err := probe(t.Context(), bin, true); err != nil {
-		t.Fatalf("without a mutant: %v\n%s", err, out)
-	}
-	t.Logf("without a mutant: %.0fs", time.Since(began).Seconds())
-	reached := mutate.Reached{}
-	for i := range phases {
-		some, err := mutate.ReadProfile(fmt.Sprintf("%s.%d", bin, i), module)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for path, blocks := range some {
-			reached[path] = append(reached[path], blocks...)
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
 		}
 	}
-	return reached
-}
-
-// phases are the tests that look for a mutant, the quickest first.
-var phases = []string{"^(TestProbe|TestBreachTurnsBack)$", "^TestSeeds$", "^(TestCrashMatrix|TestSimulator)$"}
-
-// probe runs the short form of the simulator in a built binary, until the first
-// test of it fails. It writes profiles of what it reaches beside the binary when
-// it was built to.
-func probe(ctx context.Context, bin string, profiles bool) (said string, err error) {
-	for i, phase := range phases {
-		args := []string{"-test.run=" + phase}
-		if profiles {
-			args = append(args, fmt.Sprintf("-test.coverprofile=%s.%d", bin, i))
-		}
-		if said, err = runProbe(ctx, bin, args); err != nil {
-			break
-		}
+	if which == "all" || which == "worlds" {
+		return keys
 	}
-	return said, err
-}
-
-func runProbe(ctx context.Context, bin string, args []string) (string, error) {
-	ctx, stop := context.WithTimeout(ctx, mutantTime+time.Minute)
-	defer stop()
-	args = slices.Concat([]string{"-c", fmt.Sprintf(`ulimit -v %d; exec "$0" "$@"`, mutantMemory), bin, "-test.failfast", "-test.v", "-test.timeout=" + mutantTime.String()}, args)
-	cmd := exec.CommandContext(ctx, "sh", args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PENSTOCK_SIM_") }), mutantEnv+"=1", fmt.Sprintf("%s=%d", seedsEnv, mutantSeeds))
-	said := &untilFailure{stop: stop}
-	cmd.Stdout, cmd.Stderr = said, said
-	err := cmd.Run()
-	return said.text.String(), err
+	var some []string
+	for n := range strings.SplitSeq(which, ",") {
+		i, err := strconv.Atoi(n)
+		if err != nil || i < 1 || i > len(keys) {
+			t.Fatalf("%s=%s: want all, worlds, draw or numbers from 1 to %d", mutantsEnv, which, len(keys))
+		}
+		some = append(some, keys[i-1])
+	}
+	return some
 }
 
 // TestProbe sees every course to its end with nothing dying. It is the first
@@ -228,43 +245,21 @@ func (u *untilFailure) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// noticed finds what the simulator said first.
+// noticed finds what was said first: a panic, or the test that failed with what it
+// told.
 func noticed(out string) string {
-	lines := strings.Split(out, "\n")
-	for i, l := range lines {
-		if s := strings.TrimSpace(l); strings.HasPrefix(s, "panic: ") || strings.HasPrefix(s, "fatal error: ") {
+	told := ""
+	for line := range strings.Lines(out) {
+		switch s := strings.TrimSpace(line); {
+		case strings.HasPrefix(s, "panic: "), strings.HasPrefix(s, "fatal error: "):
 			return s
-		} else if strings.Contains(l, "_test.go:") {
-			return strings.TrimSpace(strings.Join(lines[i:min(i+2, len(lines))], " "))
+		case strings.HasPrefix(s, "=== "), strings.HasPrefix(s, "--- PASS"):
+			told = ""
+		case strings.HasPrefix(s, "--- FAIL: "):
+			return strings.TrimPrefix(s, "--- FAIL: ") + " " + told
+		case told == "" && strings.Contains(s, "_test.go:"):
+			told = s
 		}
 	}
 	return "it failed"
-}
-
-// readNothing reads the mutants that change nothing, with the reason of each: a
-// line that is a mutant's key, then its reason, indented.
-func readNothing(t *testing.T) map[string]string {
-	t.Helper()
-	f, err := os.Open("testdata/mutants.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	out, key := map[string]string{}, ""
-	for s := bufio.NewScanner(f); s.Scan(); {
-		switch line := s.Text(); {
-		case line == "" || strings.HasPrefix(line, "#"):
-		case line[0] == ' ' || line[0] == '\t':
-			out[key] += strings.TrimSpace(line) + " "
-		default:
-			key = line
-			out[key] = ""
-		}
-	}
-	for key, why := range out {
-		if strings.TrimSpace(why) == "" {
-			t.Errorf("testdata/mutants.txt: no reason for %s", key)
-		}
-	}
-	return out
 }
