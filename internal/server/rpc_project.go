@@ -107,8 +107,10 @@ func (s *Server) WhoAmI(ctx context.Context, _ *connect.Request[penstockv1.WhoAm
 }
 
 func wireProject(p projectRecord) *penstockv1.Project {
-	return &penstockv1.Project{Id: p.ID, Name: p.Name, AutoRegister: p.AutoRegister, WebhookSecretSet: p.WebhookKey != nil,
-		ApprovalNotByAuthor: p.Approvals.NotByAuthor, ApprovalNeedsNote: p.Approvals.NeedNote}
+	return &penstockv1.Project{
+		Id: p.ID, Name: p.Name, AutoRegister: p.AutoRegister, WebhookSecretSet: p.WebhookKey != nil,
+		ApprovalNotByAuthor: p.Approvals.NotByAuthor, ApprovalNeedsNote: p.Approvals.NeedNote,
+	}
 }
 
 // GetProject implements ProjectService.

@@ -58,3 +58,27 @@ test("a log that was cut off goes on where it was: nothing is lost, nothing come
   });
   expect(shown).toEqual(await demo().api.log(d.id, stage));
 });
+
+test("seven tabs of one browser share one stream, and the next one goes on with it when its tab is closed", async ({ page, guard }) => {
+  const streams = () => guard.requests.filter((path) => path.endsWith("/Watch")).length;
+  await signIn(page, demo(), "/applications");
+  await expect(page.getByText("Live", { exact: true })).toBeVisible();
+  const opened = streams();
+  const others = [];
+  for (let i = 0; i < 6; i++) {
+    const other = await page.context().newPage();
+    await other.goto(`${demo().url}/applications`);
+    await expect(other.getByText("Live", { exact: true })).toBeVisible();
+    others.push(other);
+  }
+  expect(streams()).toBe(opened);
+  const app = await demo().api.application("shop");
+  const set = (enabled: boolean) => demo().api.call("ApplicationService/SetApplicationEnabled", { requestId: crypto.randomUUID(), applicationId: app.id, enabled });
+  const disabled = (p: typeof page) => p.getByRole("row").filter({ has: p.getByRole("link", { name: "shop", exact: true }) }).getByText("disabled");
+  await set(false);
+  for (const p of [page, ...others]) await expect(disabled(p)).toHaveCount(1);
+  await page.close();
+  await set(true);
+  for (const p of others) await expect(disabled(p)).toHaveCount(0);
+  expect(streams()).toBe(opened + 1);
+});

@@ -5,13 +5,14 @@ import { type ReactNode, createContext, useContext, useEffect, useState, useSync
 import { WatchService } from "../gen/penstock/v1/project_pb";
 import { isUnauthenticated } from "./errors";
 import { Invalidator } from "./invalidate";
+import { shared } from "./shared-stream";
 import { runWhileSeen } from "./visibility";
 import { useWho } from "./who";
 import { WatchClient, type WatchState } from "./watch-client";
 
 const Live = createContext<WatchClient | undefined>(undefined);
 
-/** Keeps the page's one stream of changes while it is shown. */
+/** Keeps the page's one stream of changes while it is shown; tabs of one browser share it. */
 export function LiveProvider({ onUnauthenticated, children }: { onUnauthenticated: () => void; children: ReactNode }) {
   const transport = useTransport();
   const queries = useQueryClient();
@@ -20,7 +21,7 @@ export function LiveProvider({ onUnauthenticated, children }: { onUnauthenticate
     const watcher = createClient(WatchService, transport);
     const invalidator = new Invalidator(queries);
     return new WatchClient({
-      open: (cursor, signal) => watcher.watch({ cursor }, { signal }),
+      open: shared((cursor, signal) => watcher.watch({ cursor }, { signal })),
       isUnauthenticated,
       cursor: who.cursor,
       handlers: {
