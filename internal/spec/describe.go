@@ -20,7 +20,7 @@ type Describer interface {
 
 // DescribedKinds are the kinds of file that [Describe] knows.
 func DescribedKinds() []Kind {
-	return []Kind{ECSApp, LambdaApp, TerraformApp, CloudRunApp, KubernetesApp, PluginApp, PipedFile}
+	return []Kind{ECSApp, LambdaApp, TerraformApp, CloudRunApp, KubernetesApp, PluginApp, PipedFile, AnalysisTemplate, EventWatcherFile}
 }
 
 // Describe gives the shape of a file of a kind: what the decoders ask for when they read one. Platforms are given by their
@@ -36,16 +36,19 @@ func Describe(kind Kind, platforms map[Kind]Describer) (*Shape, error) {
 			return nil, err
 		}
 		rec.begin(root)
-		if kind == PipedFile {
+		switch {
+		case kind == PipedFile:
 			describePiped(rec, root, platforms)
-		} else {
+		case isShared(kind):
+			(&Shared{}).read(rec.decoder(), root)
+		default:
 			describeApplication(rec, root, platforms)
 		}
 	}
 	rec.root.Field("kind").Words = []string{string(kind)}
 	rec.root.Field("apiVersion").Words = []string{APIVersion}
 	rec.root.Field("apiVersion").Required = true
-	if kind == PipedFile {
+	if kind == PipedFile || isShared(kind) {
 		rec.root.Field("spec").Required = true
 	}
 	texts := fieldTexts()
@@ -56,6 +59,8 @@ func Describe(kind Kind, platforms map[Kind]Describer) (*Shape, error) {
 	})
 	return rec.root, nil
 }
+
+func isShared(kind Kind) bool { return kind == AnalysisTemplate || kind == EventWatcherFile }
 
 func suggestKind(kind Kind) string {
 	var words []string
@@ -110,8 +115,13 @@ func describePiped(rec *recorder, root Node, platforms map[Kind]Describer) {
 
 // describeSeeds are files that open every part of a kind whose keys depend on a value; all other parts are opened by being asked for.
 func describeSeeds(kind Kind) []string {
-	if kind == PipedFile {
+	switch kind {
+	case PipedFile:
 		return pipedSeeds()
+	case AnalysisTemplate:
+		return []string{fmt.Sprintf("apiVersion: %s\nkind: %s\nspec: {metrics: {a: {}}, logs: {a: {}}, https: {a: {}}}\n", APIVersion, kind)}
+	case EventWatcherFile:
+		return []string{fmt.Sprintf("apiVersion: %s\nkind: %s\nspec: {}\n", APIVersion, kind)}
 	}
 	var out []string
 	for _, k := range builtinKinds() {

@@ -74,6 +74,8 @@ func (s *Shape) typed() schema {
 		return s.sized(schema{"type": s.orNull("array"), "items": s.Item.schema()}, "minItems")
 	case TextsType, PatternsType:
 		return s.sized(schema{"type": s.orNull("array"), "items": schema{"type": []string{"string", "null"}}}, "minItems")
+	case NamedType:
+		return schema{"type": s.orNull("object"), "additionalProperties": s.Item.schema()}
 	case MapType:
 		return schema{"type": s.orNull("object"), "additionalProperties": schema{"type": []string{"string", "null"}}}
 	case TextType:

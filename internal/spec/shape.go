@@ -25,6 +25,7 @@ const (
 	TextsType    ValueType = "list of texts"
 	PatternsType ValueType = "list of patterns"
 	MapType      ValueType = "map of texts"
+	NamedType    ValueType = "map of objects"
 )
 
 // Shape is what the decoders ask of one value and of everything below it. It is recorded while they run, so that the schema
@@ -51,7 +52,7 @@ type Shape struct {
 	Lenient, Open bool
 	// Inactive says why this version does not carry out what is configured here; empty when it does.
 	Inactive string
-	// Fields are the keys of an object in the order in which they are asked for, Item the items of a list.
+	// Fields are the keys of an object in the order in which they are asked for, Item the items of a list or of a map of objects.
 	Fields []*Shape
 	Item   *Shape
 	// Switch is the key whose value decides on the keys of Variants.
@@ -210,6 +211,24 @@ func (o *Object) recordItems(key string, items []Node) []Node {
 		o.d.rec.nodes[item.p] = s.item()
 	}
 	return items
+}
+
+// recordNamed notes the objects of a map by their names, of which a map without any gets one.
+func (o *Object) recordNamed(key string, n Node) {
+	if o.shape == nil {
+		return
+	}
+	s := o.note(key, NamedType)
+	for _, name := range n.Keys() {
+		o.d.rec.nodes[n.Get(name).p] = s.item()
+	}
+}
+
+// refuses says that keys which are asked for are never accepted, for the record only.
+func (o *Object) refuses(keys ...string) {
+	if o.shape != nil {
+		o.shape.Fields = slices.DeleteFunc(o.shape.Fields, func(f *Shape) bool { return slices.Contains(keys, f.Key) })
+	}
 }
 
 // words says which texts a key may have, for the record only.

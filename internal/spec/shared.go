@@ -45,19 +45,7 @@ func ReadShared(file string, data []byte) (*Shared, Warnings, error) {
 		return nil, nil, err
 	}
 	d, out := NewDecoder(), &Shared{File: file}
-	if o := d.envelope(root); o != nil {
-		kind := root.Get("kind")
-		out.Kind = Kind(kind.Text())
-		switch spec := o.Object("spec"); out.Kind {
-		case AnalysisTemplate:
-			out.templates(spec)
-		case EventWatcherFile:
-			out.events(spec)
-		default:
-			d.Fail(kind, "files of "+SharedFolder+" have kind AnalysisTemplate or EventWatcher", "%s is not shared by applications", quote(kind.Text()))
-			spec.ignoreAll()
-		}
-	}
+	out.read(d, root)
 	more, err := d.Finish()
 	if err != nil {
 		return nil, nil, err
@@ -65,6 +53,24 @@ func ReadShared(file string, data []byte) (*Shared, Warnings, error) {
 	warnings = append(warnings, more...)
 	sortProblems(warnings)
 	return out, warnings, nil
+}
+
+func (s *Shared) read(d *Decoder, root Node) {
+	o := d.envelope(root)
+	if o == nil {
+		return
+	}
+	kind := root.Get("kind")
+	s.Kind = Kind(kind.Text())
+	switch spec := o.Object("spec"); s.Kind {
+	case AnalysisTemplate:
+		s.templates(spec)
+	case EventWatcherFile:
+		s.events(spec)
+	default:
+		d.Fail(kind, "files of "+SharedFolder+" have kind AnalysisTemplate or EventWatcher", "%s is not shared by applications", quote(kind.Text()))
+		spec.ignoreAll()
+	}
 }
 
 // templates decodes the checks by their names. A check that lacks what every check needs is refused here, and not by the
@@ -85,6 +91,7 @@ func namedChecks(o *Object, key string, read func(*Object) AnalysisCheck) map[st
 	n := o.Node(key)
 	list := o.d.Object(n)
 	list.ignoreAll()
+	o.recordNamed(key, n)
 	out := map[string]AnalysisCheck{}
 	for _, name := range n.Keys() {
 		c := o.d.Object(n.Get(name))
@@ -92,6 +99,7 @@ func namedChecks(o *Object, key string, read func(*Object) AnalysisCheck) map[st
 			c.Fail("template", "write the check itself", "a template cannot be made of another one")
 		}
 		out[name] = read(c)
+		c.refuses("template")
 	}
 	return out
 }
@@ -119,6 +127,7 @@ func sharedReplacement(o *Object) SharedReplacement {
 	o.String("HCLField", &r.HCLField)
 	o.String("regex", &r.Regex)
 	o.checkRegexp("regex", r.Regex)
+	o.refuses("jsonField", "HCLField")
 	for key, v := range map[string]string{"jsonField": r.JSONField, "HCLField": r.HCLField} {
 		if v != "" {
 			o.Fail(key, "use yamlField or regex", "there is no replacement by %s", key)

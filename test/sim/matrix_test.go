@@ -126,7 +126,7 @@ func short(c course, m mode) bool {
 	switch c.name {
 	case "ecs canary and back":
 		return !m.server && (m.cloud || m.read)
-	case "ecs native blue-green":
+	case "ecs native quick sync and back":
 		return !m.server && m.cloud && m.after
 	case "first deployment":
 		return !m.read
