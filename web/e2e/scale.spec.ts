@@ -12,8 +12,8 @@ import { expect, test } from "./kit/test.ts";
 // small one in every run of all tests). It is copied, because the changes of this test are kept.
 //
 // Promised times are those of a machine that has nothing else to do: where programs wait for a core, the time that is let
-// pass grows with their number. What does not depend on others is asserted as it is: how often the page asks, and how long
-// its own thread works.
+// pass grows with their number. What does not depend on others is asserted as it is: how often the page asks, and, but for
+// what two programs on one core cost each other, how long its own thread works.
 const seeded = process.env["PENSTOCK_SEEDED"] ?? "";
 const idleFor = Number(process.env["PENSTOCK_IDLE_SECONDS"] ?? "10") * 1000;
 const password = "for the length of a test";
@@ -98,8 +98,8 @@ test("a list of thousands is there at once, and so is its next page", async ({ p
     `first row ${first} ms (its thread worked ${Math.round(opening * 1000)}), next page ${next} ms (${Math.round(turning * 1000)}), ` +
       `sorted ${sort} ms, deployments ${deployments} ms, allowed ${shared.toFixed(1)} times the promise`,
   );
-  expect(opening).toBeLessThan(1.5);
-  expect(turning).toBeLessThan(1);
+  expect(opening).toBeLessThan(1.5 * Math.min(shared, 2));
+  expect(turning).toBeLessThan(Math.min(shared, 2));
   expect(first).toBeLessThan(1500 * shared);
   expect(next).toBeLessThan(500 * shared);
   expect(sort).toBeLessThan(500 * shared);
