@@ -513,11 +513,11 @@ func (d *deaf) Hello(ctx context.Context, h client.Hello) (client.Session, error
 	return d.Link.Hello(ctx, h)
 }
 
-func (d *deaf) Renew(ctx context.Context, session string) (time.Duration, string, error) {
+func (d *deaf) Renew(ctx context.Context, session string, seen int64) (client.Renewal, error) {
 	if err := d.hang(ctx); err != nil {
-		return 0, "", err
+		return client.Renewal{}, err
 	}
-	return d.Link.Renew(ctx, session)
+	return d.Link.Renew(ctx, session, seen)
 }
 
 func (d *deaf) GetWork(ctx context.Context, session string) (client.Work, error) {

@@ -132,10 +132,10 @@ func (r *record) decide(in engine.Input) error {
 	return nil
 }
 
-func (p *process) Renew(_ context.Context, session string) (time.Duration, string, error) {
+func (p *process) Renew(_ context.Context, session string, seen int64) (client.Renewal, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return testLease, p.incarnation, p.enter("renew", session)
+	return client.Renewal{Lease: testLease, Left: testLease, Grant: seen + 1, Incarnation: p.incarnation}, p.enter("renew", session)
 }
 
 func (p *process) Leave(_ context.Context, session string) error {

@@ -69,16 +69,16 @@ func (g *gate) now() time.Time {
 	return g.session.ServerTime.Add(time.Since(g.met))
 }
 
-// renewed extends the lease from the instant at which it was asked for. It
-// reports whether the lease had run out before by our clock: then others may
-// have acted, and work must be fetched before anything is written.
-func (g *gate) renewed(sent time.Time, lease time.Duration) (interrupted bool) {
+// renewed extends the lease by what is left of it, from the instant at which it
+// was asked for. It reports whether the lease had run out before by our clock:
+// then others may have acted, and work must be fetched before anything is written.
+func (g *gate) renewed(sent time.Time, lease, left time.Duration) (interrupted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if interrupted = time.Now().After(g.until); interrupted {
 		g.gen++
 	}
-	g.session.Lease, g.asked, g.until = lease, sent, sent.Add(lease)
+	g.session.Lease, g.asked, g.until = lease, sent, sent.Add(left)
 	g.notify()
 	return interrupted
 }

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"time"
 
 	"github.com/penstock-cd/penstock/internal/client"
 	"github.com/penstock-cd/penstock/internal/deploy"
@@ -11,7 +10,7 @@ import (
 // SessionLink begins, keeps and ends the session of a process.
 type SessionLink interface {
 	Hello(ctx context.Context, h client.Hello) (client.Session, error)
-	Renew(ctx context.Context, session string) (lease time.Duration, incarnation string, err error)
+	Renew(ctx context.Context, session string, seen int64) (client.Renewal, error)
 	Leave(ctx context.Context, session string) error
 }
 

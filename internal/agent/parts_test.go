@@ -223,7 +223,7 @@ func TestTheGateEndsCallsBeforeTheLease(t *testing.T) {
 			t.Errorf("the last call began after %s, want 6 s", d)
 		}
 		time.Sleep(10 * time.Second)
-		if !g.renewed(time.Now(), 9*time.Second) {
+		if !g.renewed(time.Now(), 9*time.Second, 9*time.Second) {
 			t.Error("a lease that had run out was not noticed")
 		}
 		g.opened(gen) // an answer from before

@@ -94,7 +94,7 @@ func (a *Agent) introduction() client.Hello {
 // renew extends the lease until the session is over and says why it is.
 func (a *Agent) renew(ctx context.Context, s client.Session) (why string) {
 	every := orDefault(s.RenewEvery, s.Lease/3)
-	lost := false
+	lost, seen := false, int64(0)
 	pause := every
 	for {
 		sleep(ctx, pause, a.sessionKick, nil)
@@ -102,12 +102,13 @@ func (a *Agent) renew(ctx context.Context, s client.Session) (why string) {
 			return "the process stops"
 		}
 		sent := time.Now()
-		lease, incarnation, err := a.renewOnce(ctx, s.ID, every)
+		r, err := a.renewOnce(ctx, s.ID, seen, every)
 		switch {
-		case err == nil && incarnation != s.Incarnation:
+		case err == nil && r.Incarnation != s.Incarnation:
 			return "the store was restored"
 		case err == nil:
-			if a.gate.renewed(sent, orDefault(lease, s.Lease)) {
+			seen = r.Grant
+			if a.gate.renewed(sent, orDefault(r.Lease, s.Lease), orDefault(r.Left, s.Lease)) {
 				a.log.Warn("the lease had run out: fetching work before anything is written")
 				kick(a.workKick)
 			}
@@ -131,10 +132,10 @@ func (a *Agent) renew(ctx context.Context, s client.Session) (why string) {
 	}
 }
 
-func (a *Agent) renewOnce(ctx context.Context, session string, limit time.Duration) (time.Duration, string, error) {
+func (a *Agent) renewOnce(ctx context.Context, session string, seen int64, limit time.Duration) (client.Renewal, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return a.link.Renew(ctx, session)
+	return a.link.Renew(ctx, session, seen)
 }
 
 func sessionOver(err error) bool {

@@ -122,13 +122,27 @@ func (l *Link) Hello(ctx context.Context, h Hello) (Session, error) {
 	}, nil
 }
 
-// Renew extends the lease of a session and returns it with the store's incarnation.
-func (l *Link) Renew(ctx context.Context, session string) (lease time.Duration, incarnation string, err error) {
-	res, err := l.rpc.Renew(ctx, connect.NewRequest(&penstockv1.RenewRequest{SessionId: session}))
+// Renewal is the answer to Renew.
+type Renewal struct {
+	Lease       time.Duration // a whole one
+	Left        time.Duration // what is left of it, at most Lease; less when the last grant had not been seen
+	Grant       int64         // to say with the next renewal
+	Incarnation string        // of the store
+}
+
+// Renew extends the lease of a session that saw the grant of the answer before,
+// 0 for Hello's.
+func (l *Link) Renew(ctx context.Context, session string, seen int64) (Renewal, error) {
+	res, err := l.rpc.Renew(ctx, connect.NewRequest(&penstockv1.RenewRequest{SessionId: session, Seen: &seen}))
 	if err != nil {
-		return 0, "", linkError("renew", err)
+		return Renewal{}, linkError("renew", err)
 	}
-	return span(res.Msg.Lease), res.Msg.Incarnation, nil
+	m := res.Msg
+	r := Renewal{Lease: span(m.Lease), Left: span(m.Left), Grant: m.Grant, Incarnation: m.Incarnation}
+	if m.Left == nil { // a server from before grants had numbers
+		r.Left = r.Lease
+	}
+	return r, nil
 }
 
 // Leave ends a session at once.

@@ -27,6 +27,7 @@ type service struct {
 	t    *testing.T
 	key  string
 	last any
+	seen []int64 // with each renewal
 }
 
 func answer[Q, A any](s *service, req *connect.Request[Q], a *A) (*connect.Response[A], error) {
@@ -53,7 +54,12 @@ func (s *service) Hello(_ context.Context, r *connect.Request[penstockv1.HelloRe
 }
 
 func (s *service) Renew(_ context.Context, r *connect.Request[penstockv1.RenewRequest]) (*connect.Response[penstockv1.RenewResponse], error) {
-	return answer(s, r, &penstockv1.RenewResponse{Lease: durationpb.New(5 * time.Second), Incarnation: "i"})
+	s.seen = append(s.seen, r.Msg.GetSeen())
+	out := &penstockv1.RenewResponse{Lease: durationpb.New(5 * time.Second), Incarnation: "i"}
+	if len(s.seen) > 1 { // the first answer is one of an old server
+		out.Left, out.Grant = durationpb.New(2*time.Second), 7
+	}
+	return answer(s, r, out)
 }
 
 func (s *service) GetWork(_ context.Context, r *connect.Request[penstockv1.GetWorkRequest]) (*connect.Response[penstockv1.GetWorkResponse], error) {
@@ -135,8 +141,13 @@ func TestValuesSurviveTheLink(t *testing.T) {
 	if s.key != "Bearer the-key" {
 		t.Errorf("the key was sent as %q", s.key)
 	}
-	if lease, inc, err := l.Renew(t.Context(), "s"); lease != 5*time.Second || inc != "i" || err != nil {
-		t.Errorf("renew: %s %s %v", lease, inc, err)
+	for _, want := range []client.Renewal{
+		{Lease: 5 * time.Second, Left: 5 * time.Second, Incarnation: "i"},
+		{Lease: 5 * time.Second, Left: 2 * time.Second, Grant: 7, Incarnation: "i"},
+	} {
+		if got, err := l.Renew(t.Context(), "s", 6); got != want || err != nil || s.seen[len(s.seen)-1] != 6 {
+			t.Errorf("renew: %+v %v, the server heard %v", got, err, s.seen)
+		}
 	}
 	work, err := l.GetWork(t.Context(), "s")
 	wantWork := client.Work{

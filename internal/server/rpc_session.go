@@ -135,18 +135,20 @@ func (b *book) endProcess(agentID, processID string) error {
 
 // Renew implements AgentService.
 func (s *Server) Renew(ctx context.Context, req *connect.Request[penstockv1.RenewRequest]) (*connect.Response[penstockv1.RenewResponse], error) {
+	out := &penstockv1.RenewResponse{Lease: durationpb.New(s.opt.Lease), Incarnation: s.opt.Store.Incarnation()}
 	err := s.update(ctx, linkEntry(ctx, ""), func(b *book) error {
 		x, err := b.session(req.Msg.SessionId, who(ctx).Owner)
 		if err != nil {
 			return err
 		}
-		x.SeenAt, x.ExpiresAt = b.now, b.now.Add(s.opt.Lease)
+		x.extend(b.now, s.opt.Lease, req.Msg.Seen)
+		out.Left, out.Grant = durationpb.New(x.ExpiresAt.Sub(b.now)), x.Grant
 		return b.keepSession(x)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&penstockv1.RenewResponse{Lease: durationpb.New(s.opt.Lease), Incarnation: s.opt.Store.Incarnation()}), nil
+	return connect.NewResponse(out), nil
 }
 
 // Leave implements AgentService.

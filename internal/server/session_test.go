@@ -119,6 +119,61 @@ func TestARestartExtendsLeases(t *testing.T) {
 	})
 }
 
+// TestAProcessThatDoesNotHearLosesItsLease: its renewals come, our answers do
+// not reach it. It stops by its own clock; the record must not wait for it.
+func TestAProcessThatDoesNotHearLosesItsLease(t *testing.T) {
+	onRig(t, nil, func(r *rig) {
+		id, key := r.agent("a")
+		p := r.join(id, key, "one")
+		_, d := p.running("web", "d1")
+		other := r.join(id, key, "two")
+		defer other.keepAlive()()
+		granted, nothing := time.Now(), int64(0)
+		for time.Since(granted) < DefaultLease {
+			_, _ = p.link.Renew(r.Context(), connect.NewRequest(&penstockv1.RenewRequest{SessionId: p.session, Seen: &nothing}))
+			time.Sleep(time.Second)
+		}
+		_, err := p.link.Renew(r.Context(), connect.NewRequest(&penstockv1.RenewRequest{SessionId: p.session, Seen: &nothing}))
+		wantCode(r, "renew a lease after the only grant", err, deploy.CodeUnauthorized, reasonSessionOver)
+		time.Sleep(time.Second)
+		a := other.work().Assignments
+		if len(a) != 1 || a[0].DeploymentId != d || a[0].Epoch != 2 {
+			r.Errorf("assignments of the other process %v, want the deployment", a)
+		}
+	})
+}
+
+// TestALostAnswerCostsNoLease: the next renewal tells what is left, the one
+// behind it is whole again.
+func TestALostAnswerCostsNoLease(t *testing.T) {
+	onRig(t, nil, func(r *rig) {
+		p := r.join2("a", "one")
+		seen := int64(0)
+		for i, want := range []struct {
+			left  time.Duration
+			grant int64
+			lost  bool
+		}{
+			{DefaultLease, 1, false},
+			{DefaultLease, 2, true},
+			{DefaultLease - 3*time.Second, 2, false},
+			{DefaultLease, 3, false},
+		} {
+			res, err := p.link.Renew(r.Context(), connect.NewRequest(&penstockv1.RenewRequest{SessionId: p.session, Seen: &seen}))
+			if err != nil {
+				r.Fatal(err)
+			}
+			if m := res.Msg; m.Left.AsDuration() != want.left || m.Grant != want.grant || m.Lease.AsDuration() != DefaultLease {
+				r.Errorf("answer %d: %v, want %v left of grant %d", i, m, want.left, want.grant)
+			}
+			if !want.lost {
+				seen = res.Msg.Grant
+			}
+			time.Sleep(3 * time.Second)
+		}
+	})
+}
+
 func TestARestoredStoreVoidsLeases(t *testing.T) {
 	onRig(t, nil, func(r *rig) {
 		id, key := r.agent("a")

@@ -24,6 +24,7 @@ type session struct {
 	StartedAt    time.Time    `json:"startedAt"`
 	SeenAt       time.Time    `json:"seenAt"`
 	ExpiresAt    time.Time    `json:"expiresAt"`
+	Grant        int64        `json:"grant,omitempty"` // number of the lease's last extension
 	Repositories []repository `json:"repositories,omitempty"`
 	Providers    []provider   `json:"providers,omitempty"`
 }
@@ -60,6 +61,19 @@ func (b *book) session(id, agentID string) (session, error) {
 		return x, &deploy.Error{Code: deploy.CodeUnauthorized, Reason: reasonSessionOver, Object: id, Message: "the session is over: begin a new one with Hello"}
 	}
 	return x, nil
+}
+
+// extend gives a session a whole new lease if its process saw the grant before.
+// A process that is heard but does not hear must lose what it holds as a dead
+// one does, so an answer that nobody saw extends nothing twice; after a single
+// lost answer the process learns here what is left, and the next renewal is
+// whole again. seen is nil for a process from before grants had numbers.
+func (x *session) extend(now time.Time, lease time.Duration, seen *int64) {
+	x.SeenAt = now
+	if seen == nil || *seen == x.Grant {
+		x.ExpiresAt = now.Add(lease)
+		x.Grant++
+	}
 }
 
 // liveSessions lists the sessions of an identity whose lease runs, in id order.

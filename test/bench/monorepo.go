@@ -130,8 +130,8 @@ func (l *monoLink) Hello(context.Context, client.Hello) (client.Session, error) 
 	return client.Session{ID: "s", Lease: time.Hour, RenewEvery: 10 * time.Minute, Incarnation: "i", ProjectID: "p", AgentID: "a", ServerTime: time.Now()}, nil
 }
 
-func (l *monoLink) Renew(context.Context, string) (time.Duration, string, error) {
-	return time.Hour, "i", nil
+func (l *monoLink) Renew(context.Context, string, int64) (client.Renewal, error) {
+	return client.Renewal{Lease: time.Hour, Left: time.Hour, Incarnation: "i"}, nil
 }
 func (l *monoLink) Leave(context.Context, string) error { return nil }
 

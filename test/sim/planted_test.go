@@ -143,12 +143,12 @@ func endlessLease(*world.World) func(*world.Process, agent.Link) agent.Link {
 	return func(_ *world.Process, l agent.Link) agent.Link { return endlessLink{l} }
 }
 
-func (l endlessLink) Renew(ctx context.Context, session string) (time.Duration, string, error) {
-	_, _, err := l.Link.Renew(ctx, session)
+func (l endlessLink) Renew(ctx context.Context, session string, seen int64) (client.Renewal, error) {
+	_, err := l.Link.Renew(ctx, session, seen)
 	if deploy.RefusalOf(err) == client.ReasonSessionOver {
-		return 0, "", err
+		return client.Renewal{}, err
 	}
-	return time.Hour, endlessIncarnation, nil
+	return client.Renewal{Lease: time.Hour, Left: time.Hour, Incarnation: endlessIncarnation}, nil
 }
 
 func (l endlessLink) Hello(ctx context.Context, h client.Hello) (client.Session, error) {

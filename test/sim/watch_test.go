@@ -62,13 +62,16 @@ func (g ghost) Hello(ctx context.Context, h client.Hello) (client.Session, error
 	s, err := g.Link.Hello(ctx, h)
 	if err == nil && g.p.Name == "a1" {
 		g.w.Go(func() {
+			seen := int64(0)
 			for !g.w.Ended() {
 				time.Sleep(2 * time.Second)
 				if !g.p.Dead() {
 					continue
 				}
 				if g.p.Link.Mend(); true {
-					_, _, _ = g.Link.Renew(context.Background(), s.ID)
+					if r, err := g.Link.Renew(context.Background(), s.ID, seen); err == nil {
+						seen = r.Grant
+					}
 				}
 			}
 		})

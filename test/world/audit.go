@@ -49,10 +49,10 @@ func (a *audited) Hello(ctx context.Context, h client.Hello) (client.Session, er
 }
 
 // Renew implements agent.SessionLink.
-func (a *audited) Renew(ctx context.Context, session string) (time.Duration, string, error) {
-	lease, incarnation, err := a.Link.Renew(ctx, session)
+func (a *audited) Renew(ctx context.Context, session string, seen int64) (client.Renewal, error) {
+	r, err := a.Link.Renew(ctx, session, seen)
 	a.troubled(err)
-	return lease, incarnation, err
+	return r, err
 }
 
 // PutJournal implements agent.RecordLink.

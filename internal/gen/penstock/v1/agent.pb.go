@@ -305,8 +305,11 @@ func (x *HelloResponse) GetServerTime() *timestamppb.Timestamp {
 }
 
 type RenewRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	SessionId string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// The grant of the newest answer that the process has seen, 0 for that of
+	// Hello. Without it every renewal extends the lease.
+	Seen          *int64 `protobuf:"varint,2,opt,name=seen,proto3,oneof" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -348,10 +351,22 @@ func (x *RenewRequest) GetSessionId() string {
 	return ""
 }
 
+func (x *RenewRequest) GetSeen() int64 {
+	if x != nil && x.Seen != nil {
+		return *x.Seen
+	}
+	return 0
+}
+
 type RenewResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Lease         *durationpb.Duration   `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
-	Incarnation   string                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Lease       *durationpb.Duration   `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Incarnation string                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// What is left of the lease at this answer: all of it, or less when the
+	// process had not seen the last grant.
+	Left *durationpb.Duration `protobuf:"bytes,3,opt,name=left,proto3" json:"left,omitempty"`
+	// Number of the grant that left belongs to.
+	Grant         int64 `protobuf:"varint,4,opt,name=grant,proto3" json:"grant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -398,6 +413,20 @@ func (x *RenewResponse) GetIncarnation() string {
 		return x.Incarnation
 	}
 	return ""
+}
+
+func (x *RenewResponse) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *RenewResponse) GetGrant() int64 {
+	if x != nil {
+		return x.Grant
+	}
+	return 0
 }
 
 type LeaveRequest struct {
@@ -2705,13 +2734,17 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"webAddress\x12;\n" +
 	"\vserver_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"serverTime\"-\n" +
+	"serverTime\"O\n" +
 	"\fRenewRequest\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"b\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x17\n" +
+	"\x04seen\x18\x02 \x01(\x03H\x00R\x04seen\x88\x01\x01B\a\n" +
+	"\x05_seen\"\xa7\x01\n" +
 	"\rRenewResponse\x12/\n" +
 	"\x05lease\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"-\n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12-\n" +
+	"\x04left\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04left\x12\x14\n" +
+	"\x05grant\x18\x04 \x01(\x03R\x05grant\"-\n" +
 	"\fLeaveRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\"\x0f\n" +
@@ -2991,59 +3024,60 @@ var file_penstock_v1_agent_proto_depIdxs = []int32{
 	43, // 4: penstock.v1.HelloResponse.renew_every:type_name -> google.protobuf.Duration
 	44, // 5: penstock.v1.HelloResponse.server_time:type_name -> google.protobuf.Timestamp
 	43, // 6: penstock.v1.RenewResponse.lease:type_name -> google.protobuf.Duration
-	12, // 7: penstock.v1.GetWorkResponse.applications:type_name -> penstock.v1.WatchedApplication
-	13, // 8: penstock.v1.GetWorkResponse.assignments:type_name -> penstock.v1.Assignment
-	15, // 9: penstock.v1.GetWorkResponse.questions:type_name -> penstock.v1.Question
-	11, // 10: penstock.v1.GetWorkResponse.repositories:type_name -> penstock.v1.RepositoryWork
-	14, // 11: penstock.v1.Assignment.journal:type_name -> penstock.v1.JournalEntry
-	43, // 12: penstock.v1.Assignment.write_after:type_name -> google.protobuf.Duration
-	44, // 13: penstock.v1.Question.deadline:type_name -> google.protobuf.Timestamp
-	43, // 14: penstock.v1.Question.limit:type_name -> google.protobuf.Duration
-	45, // 15: penstock.v1.ReportHeadRequest.commit:type_name -> penstock.v1.Commit
-	19, // 16: penstock.v1.ReportHeadRequest.candidates:type_name -> penstock.v1.Candidate
-	40, // 17: penstock.v1.Candidate.labels:type_name -> penstock.v1.Candidate.LabelsEntry
-	46, // 18: penstock.v1.ReportFilesRequest.files:type_name -> penstock.v1.DiscoveredApplication
-	24, // 19: penstock.v1.ReportRequest.planned:type_name -> penstock.v1.PlanReport
-	25, // 20: penstock.v1.ReportRequest.plan_failed:type_name -> penstock.v1.PlanFailedReport
-	26, // 21: penstock.v1.ReportRequest.step:type_name -> penstock.v1.StepReport
-	27, // 22: penstock.v1.ReportRequest.breach:type_name -> penstock.v1.BreachReport
-	14, // 23: penstock.v1.PutJournalRequest.entries:type_name -> penstock.v1.JournalEntry
-	47, // 24: penstock.v1.ReportLiveRequest.live_state:type_name -> penstock.v1.LiveState
-	38, // 25: penstock.v1.ReportLiveRequest.comparison:type_name -> penstock.v1.Comparison
-	43, // 26: penstock.v1.Comparison.min_window:type_name -> google.protobuf.Duration
-	0,  // 27: penstock.v1.AgentService.Hello:input_type -> penstock.v1.HelloRequest
-	3,  // 28: penstock.v1.AgentService.Renew:input_type -> penstock.v1.RenewRequest
-	5,  // 29: penstock.v1.AgentService.Leave:input_type -> penstock.v1.LeaveRequest
-	7,  // 30: penstock.v1.AgentService.Wait:input_type -> penstock.v1.WaitRequest
-	9,  // 31: penstock.v1.AgentService.GetWork:input_type -> penstock.v1.GetWorkRequest
-	18, // 32: penstock.v1.AgentService.ReportHead:input_type -> penstock.v1.ReportHeadRequest
-	21, // 33: penstock.v1.AgentService.ReportFiles:input_type -> penstock.v1.ReportFilesRequest
-	23, // 34: penstock.v1.AgentService.Report:input_type -> penstock.v1.ReportRequest
-	29, // 35: penstock.v1.AgentService.PutJournal:input_type -> penstock.v1.PutJournalRequest
-	31, // 36: penstock.v1.AgentService.AppendLog:input_type -> penstock.v1.AppendLogRequest
-	33, // 37: penstock.v1.AgentService.PutBlob:input_type -> penstock.v1.PutBlobRequest
-	35, // 38: penstock.v1.AgentService.GetBlob:input_type -> penstock.v1.GetBlobRequest
-	16, // 39: penstock.v1.AgentService.AnswerQuestion:input_type -> penstock.v1.AnswerQuestionRequest
-	37, // 40: penstock.v1.AgentService.ReportLive:input_type -> penstock.v1.ReportLiveRequest
-	2,  // 41: penstock.v1.AgentService.Hello:output_type -> penstock.v1.HelloResponse
-	4,  // 42: penstock.v1.AgentService.Renew:output_type -> penstock.v1.RenewResponse
-	6,  // 43: penstock.v1.AgentService.Leave:output_type -> penstock.v1.LeaveResponse
-	8,  // 44: penstock.v1.AgentService.Wait:output_type -> penstock.v1.WaitResponse
-	10, // 45: penstock.v1.AgentService.GetWork:output_type -> penstock.v1.GetWorkResponse
-	20, // 46: penstock.v1.AgentService.ReportHead:output_type -> penstock.v1.ReportHeadResponse
-	22, // 47: penstock.v1.AgentService.ReportFiles:output_type -> penstock.v1.ReportFilesResponse
-	28, // 48: penstock.v1.AgentService.Report:output_type -> penstock.v1.ReportResponse
-	30, // 49: penstock.v1.AgentService.PutJournal:output_type -> penstock.v1.PutJournalResponse
-	32, // 50: penstock.v1.AgentService.AppendLog:output_type -> penstock.v1.AppendLogResponse
-	34, // 51: penstock.v1.AgentService.PutBlob:output_type -> penstock.v1.PutBlobResponse
-	36, // 52: penstock.v1.AgentService.GetBlob:output_type -> penstock.v1.GetBlobResponse
-	17, // 53: penstock.v1.AgentService.AnswerQuestion:output_type -> penstock.v1.AnswerQuestionResponse
-	39, // 54: penstock.v1.AgentService.ReportLive:output_type -> penstock.v1.ReportLiveResponse
-	41, // [41:55] is the sub-list for method output_type
-	27, // [27:41] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	43, // 7: penstock.v1.RenewResponse.left:type_name -> google.protobuf.Duration
+	12, // 8: penstock.v1.GetWorkResponse.applications:type_name -> penstock.v1.WatchedApplication
+	13, // 9: penstock.v1.GetWorkResponse.assignments:type_name -> penstock.v1.Assignment
+	15, // 10: penstock.v1.GetWorkResponse.questions:type_name -> penstock.v1.Question
+	11, // 11: penstock.v1.GetWorkResponse.repositories:type_name -> penstock.v1.RepositoryWork
+	14, // 12: penstock.v1.Assignment.journal:type_name -> penstock.v1.JournalEntry
+	43, // 13: penstock.v1.Assignment.write_after:type_name -> google.protobuf.Duration
+	44, // 14: penstock.v1.Question.deadline:type_name -> google.protobuf.Timestamp
+	43, // 15: penstock.v1.Question.limit:type_name -> google.protobuf.Duration
+	45, // 16: penstock.v1.ReportHeadRequest.commit:type_name -> penstock.v1.Commit
+	19, // 17: penstock.v1.ReportHeadRequest.candidates:type_name -> penstock.v1.Candidate
+	40, // 18: penstock.v1.Candidate.labels:type_name -> penstock.v1.Candidate.LabelsEntry
+	46, // 19: penstock.v1.ReportFilesRequest.files:type_name -> penstock.v1.DiscoveredApplication
+	24, // 20: penstock.v1.ReportRequest.planned:type_name -> penstock.v1.PlanReport
+	25, // 21: penstock.v1.ReportRequest.plan_failed:type_name -> penstock.v1.PlanFailedReport
+	26, // 22: penstock.v1.ReportRequest.step:type_name -> penstock.v1.StepReport
+	27, // 23: penstock.v1.ReportRequest.breach:type_name -> penstock.v1.BreachReport
+	14, // 24: penstock.v1.PutJournalRequest.entries:type_name -> penstock.v1.JournalEntry
+	47, // 25: penstock.v1.ReportLiveRequest.live_state:type_name -> penstock.v1.LiveState
+	38, // 26: penstock.v1.ReportLiveRequest.comparison:type_name -> penstock.v1.Comparison
+	43, // 27: penstock.v1.Comparison.min_window:type_name -> google.protobuf.Duration
+	0,  // 28: penstock.v1.AgentService.Hello:input_type -> penstock.v1.HelloRequest
+	3,  // 29: penstock.v1.AgentService.Renew:input_type -> penstock.v1.RenewRequest
+	5,  // 30: penstock.v1.AgentService.Leave:input_type -> penstock.v1.LeaveRequest
+	7,  // 31: penstock.v1.AgentService.Wait:input_type -> penstock.v1.WaitRequest
+	9,  // 32: penstock.v1.AgentService.GetWork:input_type -> penstock.v1.GetWorkRequest
+	18, // 33: penstock.v1.AgentService.ReportHead:input_type -> penstock.v1.ReportHeadRequest
+	21, // 34: penstock.v1.AgentService.ReportFiles:input_type -> penstock.v1.ReportFilesRequest
+	23, // 35: penstock.v1.AgentService.Report:input_type -> penstock.v1.ReportRequest
+	29, // 36: penstock.v1.AgentService.PutJournal:input_type -> penstock.v1.PutJournalRequest
+	31, // 37: penstock.v1.AgentService.AppendLog:input_type -> penstock.v1.AppendLogRequest
+	33, // 38: penstock.v1.AgentService.PutBlob:input_type -> penstock.v1.PutBlobRequest
+	35, // 39: penstock.v1.AgentService.GetBlob:input_type -> penstock.v1.GetBlobRequest
+	16, // 40: penstock.v1.AgentService.AnswerQuestion:input_type -> penstock.v1.AnswerQuestionRequest
+	37, // 41: penstock.v1.AgentService.ReportLive:input_type -> penstock.v1.ReportLiveRequest
+	2,  // 42: penstock.v1.AgentService.Hello:output_type -> penstock.v1.HelloResponse
+	4,  // 43: penstock.v1.AgentService.Renew:output_type -> penstock.v1.RenewResponse
+	6,  // 44: penstock.v1.AgentService.Leave:output_type -> penstock.v1.LeaveResponse
+	8,  // 45: penstock.v1.AgentService.Wait:output_type -> penstock.v1.WaitResponse
+	10, // 46: penstock.v1.AgentService.GetWork:output_type -> penstock.v1.GetWorkResponse
+	20, // 47: penstock.v1.AgentService.ReportHead:output_type -> penstock.v1.ReportHeadResponse
+	22, // 48: penstock.v1.AgentService.ReportFiles:output_type -> penstock.v1.ReportFilesResponse
+	28, // 49: penstock.v1.AgentService.Report:output_type -> penstock.v1.ReportResponse
+	30, // 50: penstock.v1.AgentService.PutJournal:output_type -> penstock.v1.PutJournalResponse
+	32, // 51: penstock.v1.AgentService.AppendLog:output_type -> penstock.v1.AppendLogResponse
+	34, // 52: penstock.v1.AgentService.PutBlob:output_type -> penstock.v1.PutBlobResponse
+	36, // 53: penstock.v1.AgentService.GetBlob:output_type -> penstock.v1.GetBlobResponse
+	17, // 54: penstock.v1.AgentService.AnswerQuestion:output_type -> penstock.v1.AnswerQuestionResponse
+	39, // 55: penstock.v1.AgentService.ReportLive:output_type -> penstock.v1.ReportLiveResponse
+	42, // [42:56] is the sub-list for method output_type
+	28, // [28:42] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_agent_proto_init() }
@@ -3054,6 +3088,7 @@ func file_penstock_v1_agent_proto_init() {
 	file_penstock_v1_application_proto_init()
 	file_penstock_v1_common_proto_init()
 	file_penstock_v1_project_proto_init()
+	file_penstock_v1_agent_proto_msgTypes[3].OneofWrappers = []any{}
 	file_penstock_v1_agent_proto_msgTypes[23].OneofWrappers = []any{
 		(*ReportRequest_Planned)(nil),
 		(*ReportRequest_PlanFailed)(nil),
