@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/penstock-cd/penstock/internal/agent/seal"
 	"github.com/penstock-cd/penstock/internal/deploy"
@@ -26,6 +27,7 @@ type Agent struct {
 	workKick    chan struct{} // fetch work now
 	sessionKick chan struct{} // renew now
 	streamKick  chan struct{} // open the stream of wake-ups anew
+	woken       atomic.Int64  // how often for work, as the stream of wake-ups told
 	stopping    chan struct{} // closed when the process begins to stop
 	liveSlots   chan struct{} // bounds observations at the same time
 	askSlots    chan struct{} // bounds questions at the same time

@@ -318,6 +318,44 @@ func TestTheGuardFindsABreachDuringAWait(t *testing.T) {
 	})
 }
 
+// What the guard found while nobody could be told is told later, also when it
+// cannot look any more by then; a look that finds nothing takes it back.
+func TestABreachIsNotForgotten(t *testing.T) {
+	for name, healed := range map[string]bool{"it cannot look any more": false, "all is well again": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.ready(pipeline)
+				b.start()
+				b.commit(map[string]string{"web/version": "v2"})
+				b.until("the wait", time.Minute, stageIs("WAIT", deploy.StageRunning))
+				guard := func(f func(platform.Held) (platform.Breach, error)) {
+					b.world.mu.Lock()
+					defer b.world.mu.Unlock()
+					b.world.guard = f
+				}
+				sick := func(platform.Held) (platform.Breach, error) {
+					return platform.Breach{Kind: platform.BreachHealth, Reason: deploy.Why(deploy.ReasonBreach, "detail", "sick")}, nil
+				}
+				blind := func(platform.Held) (platform.Breach, error) { return platform.Breach{}, errors.New("throttled") }
+				well := func(platform.Held) (platform.Breach, error) { return platform.Breach{}, nil }
+				b.rec.set(func() { b.rec.down = true })
+				guard(sick)
+				time.Sleep(DefaultGuardEvery + time.Second)
+				if guard(blind); healed {
+					guard(well)
+					time.Sleep(DefaultGuardEvery + time.Second)
+					guard(blind)
+				}
+				b.rec.set(func() { b.rec.down = false })
+				time.Sleep(DefaultGuardEvery + time.Second)
+				if n := len(b.rec.breaches); healed && n != 0 || !healed && n != 1 {
+					t.Errorf("%d breaches were reported once the control plane answered", n)
+				}
+			})
+		})
+	}
+}
+
 // What our own write left half done is not somebody else's change.
 func TestAForeignChangeIsNotSeenInOurOwnDoubt(t *testing.T) {
 	inBubble(t, func(b *bench) {
@@ -525,6 +563,90 @@ func (d *deaf) GetWork(ctx context.Context, session string) (client.Work, error)
 		return client.Work{}, err
 	}
 	return d.Link.GetWork(ctx, session)
+}
+
+// silent is a link whose stream of wake-ups was cut without either end having
+// been told: the renewals say what it should have told.
+type silent struct {
+	Link
+	woken atomic.Int64
+	opens atomic.Int64
+}
+
+func (s *silent) Renew(ctx context.Context, session string, seen int64) (client.Renewal, error) {
+	r, err := s.Link.Renew(ctx, session, seen)
+	r.Woken = s.woken.Load()
+	return r, err
+}
+
+func (s *silent) Wait(ctx context.Context, _ string, f func(client.Wakeup)) error {
+	s.opens.Add(1)
+	f(client.Wakeup{Work: true, Woken: s.woken.Load()})
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAStreamThatDiedInSilenceIsFound(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		var link *silent
+		b.start(func(o *Options) {
+			link = &silent{Link: o.Link}
+			o.Link = link
+		})
+		time.Sleep(time.Minute)
+		if n := link.opens.Load(); n != 1 {
+			t.Errorf("the stream was opened %d times in a quiet minute, want once", n)
+		}
+		b.rec.set(func() { b.rec.calls = nil })
+		link.woken.Add(1)
+		time.Sleep(testLease/3 + time.Second)
+		if n := link.opens.Load(); n != 2 {
+			t.Errorf("the stream was opened %d times, want it anew behind a renewal that knows more", n)
+		}
+		b.rec.set(func() {
+			if !slices.Contains(b.rec.calls, "got work") {
+				t.Errorf("no work was fetched; calls: %v", b.rec.calls)
+			}
+		})
+	})
+}
+
+// swallowed is a link that loses one question for work, and nothing else.
+type swallowed struct {
+	Link
+	lose atomic.Bool
+}
+
+func (s *swallowed) GetWork(ctx context.Context, session string) (client.Work, error) {
+	if s.lose.Swap(false) {
+		<-ctx.Done()
+		return client.Work{}, ctx.Err()
+	}
+	return s.Link.GetWork(ctx, session)
+}
+
+func TestALostQuestionForWorkIsAskedAgain(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		var link *swallowed
+		b.start(func(o *Options) {
+			link = &swallowed{Link: o.Link}
+			o.Link = link
+		})
+		time.Sleep(5 * time.Second)
+		link.lose.Store(true)
+		b.rec.set(func() {
+			b.rec.calls = nil
+			b.rec.ring(client.Wakeup{Work: true})
+		})
+		time.Sleep(callLimit + time.Second)
+		b.rec.set(func() {
+			if !slices.Contains(b.rec.calls, "got work") {
+				t.Errorf("no work %s behind a question that was lost; calls: %v", callLimit+time.Second, b.rec.calls)
+			}
+		})
+	})
 }
 
 // A question that hangs holds nothing up, neither when the session goes on behind

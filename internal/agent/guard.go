@@ -34,11 +34,14 @@ func (w *worker) guard(ctx context.Context) {
 	case err != nil:
 		w.a.met.guards.WithLabelValues("error").Inc()
 		w.log.Warn("the guard could not look", "error", err)
+		if w.unsaid.Kind != platform.BreachNone { // nothing that was seen since speaks against it
+			w.breached(ctx, w.unsaid)
+		}
 	case breach.Kind == platform.BreachNone:
-		w.lookAt = time.Now()
+		w.lookAt, w.unsaid = time.Now(), platform.Breach{}
 		w.a.met.guards.WithLabelValues("fine").Inc()
 	case breach.Kind == platform.BreachForeign && w.doubtful:
-		w.lookAt = time.Now()
+		w.lookAt, w.unsaid = time.Now(), platform.Breach{}
 		w.a.met.guards.WithLabelValues("doubtful").Inc()
 		w.log.Warn("the guard found a difference that may be our own, half done", "reason", breach.Reason.String())
 	default:
@@ -120,7 +123,7 @@ func (w *worker) look(ctx context.Context, d deploy.Deployment, t engine.Task) (
 }
 
 // breached reports a breach. The report is tried once here: when it cannot be
-// sent, the next look finds the breach again.
+// sent, the next look finds the breach again, or cannot look and sends it again.
 func (w *worker) breached(ctx context.Context, b platform.Breach) {
 	why := b.Reason
 	if why.IsZero() {
@@ -129,10 +132,12 @@ func (w *worker) breached(ctx context.Context, b platform.Breach) {
 	d, err := w.send(ctx, client.Report{
 		DeploymentID: w.id, Epoch: w.epoch, EventID: w.a.opt.NewID(w.id), Breach: &client.BreachReport{Kind: string(b.Kind), Reason: why},
 	})
+	w.unsaid = platform.Breach{}
 	switch {
 	case err == nil:
 		w.offer(d)
 	case ctx.Err() == nil:
+		w.unsaid = b
 		w.a.linkFailed("report breach", err)
 		w.log.Error("a breach could not be reported", "error", err)
 		if deploy.CodeOf(err) == deploy.CodeRefused {

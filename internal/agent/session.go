@@ -33,6 +33,7 @@ func (a *Agent) keepSession(ctx context.Context) {
 		tries.reset()
 		a.log.Info("session begun", "agent", s.AgentName, "session", s.ID, "lease", s.Lease)
 		a.gate.begin(s, sent)
+		a.woken.Store(0)
 		kick(a.workKick)
 		why := a.attend(ctx, s)
 		if ctx.Err() != nil {
@@ -115,6 +116,8 @@ func (a *Agent) renew(ctx context.Context, s client.Session) (why string) {
 			if lost {
 				a.log.Info("the control plane answers again")
 				a.gate.answered()
+			}
+			if lost || r.Woken != a.woken.Load() { // the stream may be dead without having said so
 				kick(a.streamKick)
 			}
 			lost, pause = false, every

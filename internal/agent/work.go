@@ -42,10 +42,11 @@ func (a *Agent) stream(ctx context.Context, session string) error {
 	})
 	defer watch.Wait()
 	defer cancel(nil)
-	return a.link.Wait(ctx, session, a.woken)
+	return a.link.Wait(ctx, session, a.wake)
 }
 
-func (a *Agent) woken(w client.Wakeup) {
+func (a *Agent) wake(w client.Wakeup) {
+	a.woken.Store(w.Woken)
 	if w.Work {
 		kick(a.workKick)
 	}
@@ -62,7 +63,7 @@ func (a *Agent) woken(w client.Wakeup) {
 // workEvery, and makes the goroutines of this process what it says.
 func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.WaitGroup) {
 	tries := a.retries("work", 200*time.Millisecond, maxBackoff)
-	pause := workEvery
+	pause, limit := workEvery, callLimit
 	for ctx.Err() == nil {
 		sleep(ctx, pause, a.workKick, nil)
 		pause = workEvery
@@ -70,8 +71,10 @@ func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.Wai
 		if session.ID == "" || ctx.Err() != nil {
 			continue
 		}
-		w, err := a.getWork(ctx, session.ID)
+		asked := time.Now()
+		w, err := a.getWork(ctx, session.ID, limit)
 		if err != nil {
+			limit = min(2*limit, transferLimit) // it may be much, and the line slow
 			a.linkFailed("get work", err)
 			a.log.Debug("cannot fetch work", "error", err)
 			if pause = tries.next(0); a.gate.sessionID() != session.ID {
@@ -80,16 +83,17 @@ func (a *Agent) runWork(ctx, workCtx context.Context, readers, workers *sync.Wai
 			continue
 		}
 		tries.reset()
+		limit = min(max(callLimit, 2*time.Since(asked)), transferLimit)
 		a.reconcile(ctx, workCtx, fetched{w, session.Incarnation, time.Now()}, readers, workers)
 		a.gate.opened(gen)
 	}
 }
 
-// getWork asks once. A question that was sent while the control plane did not
-// answer may hang without ever being answered: it is given up with the session,
-// and when a renewal shows that the control plane answers again.
-func (a *Agent) getWork(ctx context.Context, session string) (client.Work, error) {
-	ctx, cancel := context.WithTimeout(ctx, transferLimit)
+// getWork asks once. A question may hang without ever being answered: it is
+// given up at a limit that follows how long answers take, with the session, and
+// when a renewal shows that the control plane answers again.
+func (a *Agent) getWork(ctx context.Context, session string, limit time.Duration) (client.Work, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/client"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
+	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // worker carries one deployment on under one epoch: one goroutine that plans,
@@ -37,9 +38,10 @@ type worker struct {
 	pin      *pinned
 	logs     map[string]*stageLog
 	guardAt  time.Time
-	lookAt   time.Time // when the guard last looked and found nothing to report
-	doubtful bool      // the last call of a step may have been left half way
-	stepEnd  time.Time // when the last step was done, for the metric
+	lookAt   time.Time       // when the guard last looked and found nothing to report
+	unsaid   platform.Breach // the last one that the guard found, while it is not reported
+	doubtful bool            // the last call of a step may have been left half way
+	stepEnd  time.Time       // when the last step was done, for the metric
 	logWait  sync.WaitGroup
 }
 

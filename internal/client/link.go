@@ -128,6 +128,7 @@ type Renewal struct {
 	Left        time.Duration // what is left of it, at most Lease; less when the last grant had not been seen
 	Grant       int64         // to say with the next renewal
 	Incarnation string        // of the store
+	Woken       int64         // how often the session was woken for work; see Wakeup
 }
 
 // Renew extends the lease of a session that saw the grant of the answer before,
@@ -138,7 +139,7 @@ func (l *Link) Renew(ctx context.Context, session string, seen int64) (Renewal, 
 		return Renewal{}, linkError("renew", err)
 	}
 	m := res.Msg
-	r := Renewal{Lease: span(m.Lease), Left: span(m.Left), Grant: m.Grant, Incarnation: m.Incarnation}
+	r := Renewal{Lease: span(m.Lease), Left: span(m.Left), Grant: m.Grant, Incarnation: m.Incarnation, Woken: m.Woken}
 	if m.Left == nil { // a server from before grants had numbers
 		r.Left = r.Lease
 	}
@@ -155,6 +156,7 @@ func (l *Link) Leave(ctx context.Context, session string) error {
 type Wakeup struct {
 	Work  bool     // fetch work
 	Repos []string // look at these repositories now
+	Woken int64    // how often the session was woken for work, this time included
 }
 
 // Wait calls f for every wake-up until the stream or the context ends. It
@@ -165,7 +167,7 @@ func (l *Link) Wait(ctx context.Context, session string, f func(Wakeup)) error {
 		return linkError("wait", err)
 	}
 	for stream.Receive() {
-		f(Wakeup{Work: stream.Msg().Work, Repos: stream.Msg().RepoIds})
+		f(Wakeup{Work: stream.Msg().Work, Repos: stream.Msg().RepoIds, Woken: stream.Msg().Woken})
 	}
 	err = errors.Join(stream.Err(), stream.Close())
 	if err == nil {

@@ -57,7 +57,7 @@ func (s *service) Renew(_ context.Context, r *connect.Request[penstockv1.RenewRe
 	s.seen = append(s.seen, r.Msg.GetSeen())
 	out := &penstockv1.RenewResponse{Lease: durationpb.New(5 * time.Second), Incarnation: "i"}
 	if len(s.seen) > 1 { // the first answer is one of an old server
-		out.Left, out.Grant = durationpb.New(2*time.Second), 7
+		out.Left, out.Grant, out.Woken = durationpb.New(2*time.Second), 7, 3
 	}
 	return answer(s, r, out)
 }
@@ -108,7 +108,7 @@ func (s *service) Wait(_ context.Context, r *connect.Request[penstockv1.WaitRequ
 	if r.Msg.SessionId == "over" {
 		return refusal(connect.CodeUnauthenticated, &penstockv1.ErrorDetail{Code: string(deploy.CodeUnauthorized), Reason: client.ReasonSessionOver})
 	}
-	for _, m := range []*penstockv1.WaitResponse{{Work: true}, {RepoIds: []string{"r"}}} {
+	for _, m := range []*penstockv1.WaitResponse{{Work: true, Woken: 3}, {RepoIds: []string{"r"}, Woken: 3}} {
 		if err := stream.Send(m); err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func TestValuesSurviveTheLink(t *testing.T) {
 	}
 	for _, want := range []client.Renewal{
 		{Lease: 5 * time.Second, Left: 5 * time.Second, Incarnation: "i"},
-		{Lease: 5 * time.Second, Left: 2 * time.Second, Grant: 7, Incarnation: "i"},
+		{Lease: 5 * time.Second, Left: 2 * time.Second, Grant: 7, Incarnation: "i", Woken: 3},
 	} {
 		if got, err := l.Renew(t.Context(), "s", 6); got != want || err != nil || s.seen[len(s.seen)-1] != 6 {
 			t.Errorf("renew: %+v %v, the server heard %v", got, err, s.seen)
@@ -238,7 +238,7 @@ func TestWakeUps(t *testing.T) {
 	s, l := link(t)
 	var got []client.Wakeup
 	err := l.Wait(t.Context(), "s", func(w client.Wakeup) { got = append(got, w) })
-	if diff := cmp.Diff([]client.Wakeup{{Work: true}, {Repos: []string{"r"}}}, got); diff != "" {
+	if diff := cmp.Diff([]client.Wakeup{{Work: true, Woken: 3}, {Repos: []string{"r"}, Woken: 3}}, got); diff != "" {
 		t.Error(diff)
 	}
 	if deploy.CodeOf(err) != deploy.CodeUnavailable || s.key != "Bearer the-key" {

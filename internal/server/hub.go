@@ -25,6 +25,7 @@ type hub struct {
 // lives as long as the session.
 type agentWaiter struct {
 	work  bool
+	woken int64 // how often for work
 	repos map[string]bool
 	line  *line // the stream that takes them, nil while there is none
 }
@@ -104,7 +105,7 @@ func (h *hub) forget(session string) {
 }
 
 func (h *hub) wakeSession(session string) {
-	h.wake(session, func(w *agentWaiter) { w.work = true })
+	h.wake(session, func(w *agentWaiter) { w.work = true; w.woken++ })
 }
 
 func (h *hub) wakeRepo(session, repo string) {
@@ -127,20 +128,30 @@ func (h *hub) wake(session string, note func(*agentWaiter)) {
 }
 
 // take returns and clears what a session was woken for, for the line that is
-// the newest of the session.
-func (h *hub) take(session string, l *line) (work bool, repos []string) {
+// the newest of the session, with how often it was woken for work.
+func (h *hub) take(session string, l *line) (work bool, repos []string, woken int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w := h.agents[session]
 	if w == nil || w.line != l {
-		return false, nil
+		return false, nil, 0
 	}
 	work, w.work = w.work, false
 	for r := range w.repos {
 		repos = append(repos, r)
 	}
 	clear(w.repos)
-	return work, repos
+	return work, repos, w.woken
+}
+
+// woken is how often a session was woken for work.
+func (h *hub) woken(session string) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w := h.agents[session]; w != nil {
+		return w.woken
+	}
+	return 0
 }
 
 // watch begins a watcher; it must be given back with unwatch.

@@ -148,6 +148,7 @@ func (s *Server) Renew(ctx context.Context, req *connect.Request[penstockv1.Rene
 	if err != nil {
 		return nil, err
 	}
+	out.Woken = s.hub.woken(req.Msg.SessionId)
 	return connect.NewResponse(out), nil
 }
 
@@ -192,11 +193,11 @@ func (s *Server) Wait(ctx context.Context, req *connect.Request[penstockv1.WaitR
 			return &deploy.Error{Code: deploy.CodeUnauthorized, Reason: reasonSessionOver, Object: id, Message: "the session is over, or a newer stream took its place"}
 		case <-l.ping:
 		}
-		work, repos := s.hub.take(id, l)
+		work, repos, woken := s.hub.take(id, l)
 		if !work && !first && len(repos) == 0 {
 			continue
 		}
-		if err := stream.Send(&penstockv1.WaitResponse{Work: work || first, RepoIds: repos}); err != nil {
+		if err := stream.Send(&penstockv1.WaitResponse{Work: work || first, RepoIds: repos, Woken: woken}); err != nil {
 			return err
 		}
 		first = false

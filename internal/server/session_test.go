@@ -284,13 +284,16 @@ func TestWakeUps(t *testing.T) {
 		app := p.register("web")
 		head := r.headOf(p)
 		woken, over := p.waitStream(r.Context())
-		if m := <-woken; !m.Work {
+		first := <-woken
+		if !first.Work {
 			r.Error("the first message does not say that the stream stands")
 		}
 		p.moved(head, "I", app)
 		synctest.Wait()
-		if len(woken) != 1 || !(<-woken).Work {
-			r.Error("a new deployment woke nobody, or more than once")
+		if m := <-woken; len(woken) != 0 || !m.Work || m.Woken <= first.Woken {
+			r.Errorf("a new deployment woke nobody, or more than once: %v behind %v", m, first)
+		} else if res, err := p.link.Renew(r.Context(), connect.NewRequest(&penstockv1.RenewRequest{SessionId: p.session})); err != nil || res.Msg.Woken != m.Woken {
+			r.Errorf("a renewal says woken %v (%v), want %d as the stream", res, err, m.Woken)
 		}
 		// A newer stream of the session takes over; wake-ups meanwhile are not lost.
 		newer, newerOver := p.waitStream(r.Context())

@@ -328,11 +328,9 @@ func (s *ecsSimulation) interfere(n int) {
 		}
 		return
 	}
-	if ids := s.w.AWS.Runtime.Tasks(); len(ids) > 0 {
+	if id := s.w.AWS.Flap(n, 15*time.Second); id != "" {
 		injected("target flaps")
-		id := ids[n%len(ids)]
-		s.w.AWS.Runtime.SetHealthy(id, false)
-		time.AfterFunc(15*time.Second, func() { s.w.AWS.Runtime.SetHealthy(id, true) })
+		s.w.Note("task %s is unhealthy for 15s", id)
 	}
 }
 

@@ -39,6 +39,7 @@ type AWS struct {
 
 	mu         sync.Mutex
 	behaviours map[string]memory.Behaviour // by image
+	flapped    map[string]time.Time        // when what a flap did is over, by task
 	stop       chan struct{}
 	load       sync.WaitGroup
 	answers    map[string]int // by target group
@@ -65,7 +66,7 @@ func NewAWS(t testing.TB) *AWS { return newAWS(t, AWSOptions{Seed: 7}) }
 
 func newAWS(t testing.TB, o AWSOptions) *AWS {
 	a := &AWS{
-		behaviours: map[string]memory.Behaviour{}, stop: make(chan struct{}), answers: map[string]int{}, made: map[string]bool{}, every: o.Every, fromGood: o.FromGood,
+		behaviours: map[string]memory.Behaviour{}, flapped: map[string]time.Time{}, stop: make(chan struct{}), answers: map[string]int{}, made: map[string]bool{}, every: o.Every, fromGood: o.FromGood,
 	}
 	if a.every == 0 {
 		a.every = 100 * time.Millisecond
@@ -143,12 +144,13 @@ func (a *AWS) forward(primary, canary int32) []elbtypes.Action {
 
 // SetWeights changes the listener as somebody else would.
 func (a *AWS) SetWeights(primary, canary int32) error {
-	a.mu.Lock()
-	a.meddled = true
-	a.mu.Unlock()
-	a.mu.Lock()
-	a.foreignAt = time.Now()
-	a.mu.Unlock()
+	foreign := func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.meddled, a.foreignAt = true, time.Now()
+	}
+	foreign()
+	defer foreign() // it may take effect late
 	_, err := a.ELB.ModifyListener(context.Background(), &elbv2.ModifyListenerInput{ListenerArn: &a.Listener, DefaultActions: a.forward(primary, canary)})
 	return err
 }
@@ -218,6 +220,26 @@ func (a *AWS) requests() {
 		}
 		a.mu.Unlock()
 	}
+}
+
+// flapOver is how long it takes at most until a task that was unhealthy for a
+// moment, or the one in its place, is a healthy target again.
+const flapOver = time.Minute
+
+// Flap makes one of the tasks, the n-th, unhealthy for a time and returns its
+// id, "" when there is none.
+func (a *AWS) Flap(n int, d time.Duration) string {
+	ids := a.Runtime.Tasks()
+	if len(ids) == 0 {
+		return ""
+	}
+	id := ids[n%len(ids)]
+	a.Runtime.SetHealthy(id, false)
+	time.AfterFunc(d, func() { a.Runtime.SetHealthy(id, true) })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flapped[id] = time.Now().Add(d + flapOver)
+	return id
 }
 
 // Failures is how many requests failed since the first that was answered.

@@ -82,16 +82,21 @@ func services(d ecs.Dump) (out []ecs.DumpService) {
 }
 
 // lacking names the groups that a node sends requests to and that have fewer
-// healthy targets than their share needs. Where an image turns bad by itself the
-// fault, not the deployment, takes the targets away.
+// healthy targets than their share needs. Where an image turns bad by itself or
+// a target flaps, the fault, not the deployment, takes the targets away. Of services that share a
+// group, the targets of one are enough.
 func (a *AWS) lacking(d ecs.Dump) (out []string) {
-	capacity, desired, frail := map[string]int{}, 0, map[string]bool{}
+	type wish struct{ capacity, desired int }
+	wishes, frail := map[string][]wish{}, map[string]bool{} // by group
 	for _, s := range services(d) {
-		desired = max(desired, int(s.Desired))
+		capacity := map[string]int{}
 		for _, t := range s.TaskSets {
 			if t.Status != "DRAINING" {
 				capacity[t.TargetGroup] += int(t.Computed)
 			}
+		}
+		for g, n := range capacity {
+			wishes[g] = append(wishes[g], wish{n, int(s.Desired)})
 		}
 	}
 	a.mu.Lock()
@@ -99,7 +104,7 @@ func (a *AWS) lacking(d ecs.Dump) (out []string) {
 		for _, t := range c.Tasks {
 			b := a.behaviours[t.Image]
 			for _, g := range t.Targets {
-				frail[g.TargetGroup] = frail[g.TargetGroup] || b.UnhealthyAfter > 0 || b.ExitAfter > 0
+				frail[g.TargetGroup] = frail[g.TargetGroup] || b.UnhealthyAfter > 0 || b.ExitAfter > 0 || a.flapped[t.ID].After(time.Now())
 			}
 		}
 	}
@@ -120,7 +125,12 @@ func (a *AWS) lacking(d ecs.Dump) (out []string) {
 					healthy++
 				}
 			}
-			need := max(1, min((desired*g.Weight+total-1)/total, capacity[g.ARN]))
+			need := 1
+			for i, x := range wishes[g.ARN] {
+				if n := max(1, min((x.desired*g.Weight+total-1)/total, x.capacity)); i == 0 || n < need {
+					need = n
+				}
+			}
 			if healthy < need {
 				out = append(out, fmt.Sprintf("node %d sends %d of %d to group %s, which has %d of %d healthy targets", n.Node, g.Weight, total, a.groupName(g.ARN), healthy, need))
 			}

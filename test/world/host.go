@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/blob"
@@ -26,6 +27,7 @@ type host struct {
 	disk  disk
 	// touched is told, behind each commit, of the deployments that something was written about.
 	touched func(deployment string)
+	changed atomic.Int64 // how often applications or deployments were written
 
 	mu     sync.Mutex
 	inst   *instance
@@ -72,6 +74,9 @@ func (h *host) current() *instance {
 // start opens the store and runs a server on it.
 func (h *host) start() error {
 	h.disk.skew.Store(0)
+	h.mu.Lock()
+	h.labels, h.wrote = nil, nil // of a start that died
+	h.mu.Unlock()
 	ctx, end := context.WithCancel(context.Background())
 	st, err := sqlite.Open(ctx, h.dir, sqlite.Options{NoSync: true, Logger: h.log, AroundCommit: h.commit, RestoreIncarnation: h.disk.restored.Swap(false)})
 	if err != nil {
@@ -95,7 +100,7 @@ func (h *host) start() error {
 	}()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.inst, h.labels, h.wrote = inst, nil, nil
+	h.inst = inst
 	return nil
 }
 
@@ -162,9 +167,16 @@ func (l *labelled) Update(ctx context.Context, project string, f func(store.Tx) 
 	if l.host.disk.full.Load() {
 		return errDiskFull
 	}
+	changed := false
+	defer func() { // also behind a failure: it may be in the commit
+		if changed {
+			l.host.changed.Add(1)
+		}
+	}()
 	return l.Store.Update(ctx, project, func(tx store.Tx) error {
 		t := &labelledTx{Tx: tx, future: l.host.disk.future.Load()}
 		err := f(t)
+		changed = t.changed
 		if err == nil && len(t.labels) > 0 {
 			l.host.mu.Lock()
 			l.host.labels = append(l.host.labels, t.labels...)
@@ -177,9 +189,10 @@ func (l *labelled) Update(ctx context.Context, project string, f func(store.Tx) 
 
 type labelledTx struct {
 	store.Tx
-	labels []string
-	wrote  []string
-	future bool
+	labels  []string
+	wrote   []string
+	changed bool // applications or deployments
+	future  bool
 }
 
 // Append implements store.Tx.
@@ -201,7 +214,18 @@ func (t *labelledTx) Put(c store.Collection, r store.Record) error {
 	if c.Name == store.Journal.Name {
 		t.labels = append(t.labels, "journal")
 	}
+	t.changes(c)
 	return t.Tx.Put(c, r)
+}
+
+// Delete implements store.Tx.
+func (t *labelledTx) Delete(c store.Collection, key string) error {
+	t.changes(c)
+	return t.Tx.Delete(c, key)
+}
+
+func (t *labelledTx) changes(c store.Collection) {
+	t.changed = t.changed || c.Name == store.Deployments.Name || c.Name == store.Applications.Name
 }
 
 // StopServer ends the server; it comes back after a time, or with 0 not before StartServer.
@@ -232,7 +256,8 @@ func (w *World) StartServer() {
 	if w.ended.Load() || w.host.current() != nil {
 		return
 	}
-	if err := w.host.start(); err != nil && w.host.disk.full.Load() {
+	err := w.host.start()
+	if died := deploy.CodeOf(err) == deploy.CodeUnavailable; err != nil && (died || w.host.disk.full.Load()) {
 		w.tracef("the server does not start: %v", err)
 		time.AfterFunc(2*time.Second, w.StartServer) // as a service manager does
 		return

@@ -101,8 +101,29 @@ func (w *World) App(name string) (deploy.Application, bool) {
 	return out, found
 }
 
-// Deployments lists the deployments of an application, oldest first.
+// listed is what was read of the deployments of an application, good until the record changes.
+type listed struct {
+	inst        *instance
+	changed     int64
+	deployments []deploy.Deployment
+}
+
+// Deployments lists the deployments of an application, oldest first. Worlds ask
+// for them far more often than they change.
 func (w *World) Deployments(app string) []deploy.Deployment {
+	w.T.Helper()
+	now := listed{inst: w.host.current(), changed: w.host.changed.Load()}
+	if x, ok := w.listed.Load(app); ok && now.inst != nil {
+		if x := x.(listed); x.inst == now.inst && x.changed == now.changed {
+			return slices.Clone(x.deployments)
+		}
+	}
+	now.deployments = w.readDeployments(app)
+	w.listed.Store(app, now)
+	return slices.Clone(now.deployments)
+}
+
+func (w *World) readDeployments(app string) []deploy.Deployment {
 	w.T.Helper()
 	a, ok := w.App(app)
 	if !ok {

@@ -75,6 +75,7 @@ type World struct {
 	ended     atomic.Bool
 	rewound   atomic.Bool // a backup was restored
 	ids       atomic.Int64
+	listed    sync.Map // listed by application
 
 	mu       sync.Mutex
 	reports  map[string]string // process by the event id that it reported under
@@ -270,6 +271,7 @@ func (w *World) Tamper(f func(store.Tx, deploy.Deployment) (deploy.Deployment, e
 	if inst == nil {
 		return
 	}
+	defer w.host.changed.Add(1)
 	err := inst.store.Update(context.Background(), Project, func(tx store.Tx) error {
 		recs, err := tx.List(store.Deployments, store.Query{Where: map[string][]string{"open": {"1"}}, Limit: 100})
 		if err != nil {

@@ -366,7 +366,10 @@ type RenewResponse struct {
 	// process had not seen the last grant.
 	Left *durationpb.Duration `protobuf:"bytes,3,opt,name=left,proto3" json:"left,omitempty"`
 	// Number of the grant that left belongs to.
-	Grant         int64 `protobuf:"varint,4,opt,name=grant,proto3" json:"grant,omitempty"`
+	Grant int64 `protobuf:"varint,4,opt,name=grant,proto3" json:"grant,omitempty"`
+	// How often the session was woken for work: more than the stream of Wait told
+	// means that the stream is dead without having said so.
+	Woken         int64 `protobuf:"varint,5,opt,name=woken,proto3" json:"woken,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -425,6 +428,13 @@ func (x *RenewResponse) GetLeft() *durationpb.Duration {
 func (x *RenewResponse) GetGrant() int64 {
 	if x != nil {
 		return x.Grant
+	}
+	return 0
+}
+
+func (x *RenewResponse) GetWoken() int64 {
+	if x != nil {
+		return x.Woken
 	}
 	return 0
 }
@@ -558,7 +568,9 @@ type WaitResponse struct {
 	// Something of GetWork changed.
 	Work bool `protobuf:"varint,1,opt,name=work,proto3" json:"work,omitempty"`
 	// Repositories to look at now (a webhook came).
-	RepoIds       []string `protobuf:"bytes,2,rep,name=repo_ids,json=repoIds,proto3" json:"repo_ids,omitempty"`
+	RepoIds []string `protobuf:"bytes,2,rep,name=repo_ids,json=repoIds,proto3" json:"repo_ids,omitempty"`
+	// How often the session was woken for work, this time included.
+	Woken         int64 `protobuf:"varint,3,opt,name=woken,proto3" json:"woken,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -605,6 +617,13 @@ func (x *WaitResponse) GetRepoIds() []string {
 		return x.RepoIds
 	}
 	return nil
+}
+
+func (x *WaitResponse) GetWoken() int64 {
+	if x != nil {
+		return x.Woken
+	}
+	return 0
 }
 
 type GetWorkRequest struct {
@@ -2739,22 +2758,24 @@ const file_penstock_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x17\n" +
 	"\x04seen\x18\x02 \x01(\x03H\x00R\x04seen\x88\x01\x01B\a\n" +
-	"\x05_seen\"\xa7\x01\n" +
+	"\x05_seen\"\xbd\x01\n" +
 	"\rRenewResponse\x12/\n" +
 	"\x05lease\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12-\n" +
 	"\x04left\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04left\x12\x14\n" +
-	"\x05grant\x18\x04 \x01(\x03R\x05grant\"-\n" +
+	"\x05grant\x18\x04 \x01(\x03R\x05grant\x12\x14\n" +
+	"\x05woken\x18\x05 \x01(\x03R\x05woken\"-\n" +
 	"\fLeaveRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\"\x0f\n" +
 	"\rLeaveResponse\",\n" +
 	"\vWaitRequest\x12\x1d\n" +
 	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"=\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\"S\n" +
 	"\fWaitResponse\x12\x12\n" +
 	"\x04work\x18\x01 \x01(\bR\x04work\x12\x19\n" +
-	"\brepo_ids\x18\x02 \x03(\tR\arepoIds\"/\n" +
+	"\brepo_ids\x18\x02 \x03(\tR\arepoIds\x12\x14\n" +
+	"\x05woken\x18\x03 \x01(\x03R\x05woken\"/\n" +
 	"\x0eGetWorkRequest\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\"\x87\x02\n" +
