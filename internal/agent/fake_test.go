@@ -368,6 +368,7 @@ type world struct {
 	observed   int
 	observeErr error
 	unsettled  []deploy.Reason
+	makers     []string // ids of the deployments that made it
 	guarded    int
 	// run replaces the doing of a step.
 	run   func(ctx context.Context, s platform.Step, j platform.Journal) (platform.Outcome, error)
@@ -399,7 +400,7 @@ func (w *world) Observe(context.Context, platform.Target) (platform.Live, error)
 		return platform.Live{}, w.observeErr
 	}
 	return platform.Live{
-		Exists: w.version != "", Account: "acc", Digest: "live-" + w.version, Versions: []deploy.Version{{Version: w.version}}, Unsettled: w.unsettled,
+		Exists: w.version != "", Account: "acc", Digest: "live-" + w.version, Versions: []deploy.Version{{Version: w.version}}, Unsettled: w.unsettled, Makers: w.makers,
 		State: deploy.LiveState{Health: deploy.HealthHealthy, Resources: []deploy.Resource{{ID: "x", Version: w.version}}},
 	}, nil
 }

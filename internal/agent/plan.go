@@ -299,6 +299,10 @@ func (w *draft) running(ctx context.Context) {
 // choose decides what is done and lets the platform plan its part. Pure.
 func (w *draft) choose() (p deploy.Plan, changes change.Changes, err error) {
 	live, desired := &w.pin.Live, &w.pin.Desired
+	if slices.Contains(live.Makers, w.d.ID) {
+		// Its steps would take what they made for what was there before, and remove it.
+		return p, changes, reasonError{deploy.Why(deploy.ReasonMadeBefore, "deployment", w.d.ID)}
+	}
 	if len(live.Unsettled) > 0 && w.d.Trigger.Kind != deploy.OnCommand {
 		return p, changes, reasonError{deploy.Why(deploy.ReasonNotSettled, "detail", clip(joinReasons(live.Unsettled), maxDetail))}
 	}

@@ -271,6 +271,10 @@ func TestPlansThatCannotBeMade(t *testing.T) {
 			change: func(b *bench) { b.world.unsettled = []deploy.Reason{deploy.Why("RUN_IN_PROGRESS", "by", "somebody")} },
 			code:   deploy.ReasonNotSettled, detail: "RUN_IN_PROGRESS",
 		},
+		"made before the record was": {
+			change: func(b *bench) { b.world.makers = []string{"d0", "d1"} },
+			code:   deploy.ReasonMadeBefore,
+		},
 		"no provider":     {options: func(o *Options) { o.Config.PlatformProviders[0].Name = "other" }, code: deploy.ReasonPlanFailed, detail: `no platformProvider "p" of type FAKE`},
 		"denied":          {change: func(b *bench) { b.world.observeErr = platform.Final(errDenied) }, code: deploy.ReasonPlanFailed, detail: "allow this action"},
 		"inactive stages": {files: map[string]string{"web/app.pipecd.yaml": quick + "  pipeline: {stages: [{name: SCRIPT_RUN, with: {run: \"true\"}}]}\n"}, code: deploy.ReasonInvalidConfig, detail: "web/app.pipecd.yaml:5:"},

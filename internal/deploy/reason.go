@@ -77,6 +77,7 @@ const (
 	ReasonClaimed           = "CLAIMED"               // args: claim, holder
 	ReasonAccountChanged    = "ACCOUNT_CHANGED"       // args: recorded, found
 	ReasonNotSettled        = "NOT_SETTLED"           // args: detail
+	ReasonMadeBefore        = "MADE_BEFORE"           // what a deployment that has done nothing made is live already; args: deployment
 	ReasonNoRollback        = "NO_ROLLBACK"           // the way back was not asked for; args: why
 	ReasonUnknownEvent      = "UNKNOWN_EVENT"         // args: type
 	ReasonInactiveStage     = "INACTIVE_STAGE"        // args: stage, why

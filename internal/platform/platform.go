@@ -132,10 +132,14 @@ type Live struct {
 	Body    json.RawMessage `json:"body"`    // the snapshot; may hold secrets: sealed as Desired.Body
 	// Unsettled lists why a deployment should not start from here: a run in
 	// progress by somebody else, capacity below what the file wants, …
-	Unsettled []deploy.Reason  `json:"unsettled,omitempty"`
-	Versions  []deploy.Version `json:"versions,omitempty"`
-	State     deploy.LiveState `json:"state"` // for people, masked
-	Notes     []deploy.Reason  `json:"notes,omitempty"`
+	Unsettled []deploy.Reason `json:"unsettled,omitempty"`
+	// Makers are the deployments that made what is live, as far as the platform
+	// can tell: one that is about to begin is among them only when its record was
+	// restored from a backup.
+	Makers   []string         `json:"makers,omitempty"`
+	Versions []deploy.Version `json:"versions,omitempty"`
+	State    deploy.LiveState `json:"state"` // for people, masked
+	Notes    []deploy.Reason  `json:"notes,omitempty"`
 }
 
 // State is one side of a comparison: exactly one of the two is set.

@@ -133,6 +133,7 @@ var sentences = map[string]string{
 	deploy.ReasonClaimed:           "{claim} is being written by deployment {holder}; wait for its end",
 	deploy.ReasonAccountChanged:    "the credentials reach {found}, but the application was deployed to {recorded}; nothing was written",
 	deploy.ReasonNotSettled:        "the live system is not settled: {detail}",
+	deploy.ReasonMadeBefore:        "what deployment {deployment} made is live already, but the record does not know of it: it was restored from a backup of before; look at what is live, then sync",
 	deploy.ReasonNoRollback:        "the way back was not taken: {why}",
 	deploy.ReasonUnknownEvent:      "an event of type {type} is not known to this version",
 	deploy.ReasonInactiveStage:     "stage {stage} is not active in this version: {why}",

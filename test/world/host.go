@@ -41,13 +41,14 @@ type host struct {
 
 // instance is one life of the server.
 type instance struct {
-	handler http.Handler
-	store   *sqlite.Store
-	ctx     context.Context
-	end     context.CancelFunc
-	ran     chan struct{} // the clock has stopped
-	dead    chan struct{} // killed
-	calls   sync.WaitGroup
+	handler  http.Handler
+	store    *sqlite.Store
+	restored bool // it began on a backup
+	ctx      context.Context
+	end      context.CancelFunc
+	ran      chan struct{} // the clock has stopped
+	dead     chan struct{} // killed
+	calls    sync.WaitGroup
 }
 
 // Commit is a durable write of facts: events or journal entries.
@@ -78,7 +79,8 @@ func (h *host) start() error {
 	h.labels, h.wrote = nil, nil // of a start that died
 	h.mu.Unlock()
 	ctx, end := context.WithCancel(context.Background())
-	st, err := sqlite.Open(ctx, h.dir, sqlite.Options{NoSync: true, Logger: h.log, AroundCommit: h.commit, RestoreIncarnation: h.disk.restored.Swap(false)})
+	restored := h.disk.restored.Swap(false)
+	st, err := sqlite.Open(ctx, h.dir, sqlite.Options{NoSync: true, Logger: h.log, AroundCommit: h.commit, RestoreIncarnation: restored})
 	if err != nil {
 		end()
 		return err
@@ -91,7 +93,7 @@ func (h *host) start() error {
 		end()
 		return fmt.Errorf("start server: %w", errors.Join(err, st.Close()))
 	}
-	inst := &instance{handler: srv.Handler(), store: st, ctx: ctx, end: end, ran: make(chan struct{}), dead: make(chan struct{})}
+	inst := &instance{handler: srv.Handler(), store: st, restored: restored, ctx: ctx, end: end, ran: make(chan struct{}), dead: make(chan struct{})}
 	go func() {
 		defer close(inst.ran)
 		if err := srv.Run(ctx); err != nil {

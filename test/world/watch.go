@@ -62,6 +62,7 @@ type watch struct {
 	said     map[string]bool
 	server   *instance
 	since    time.Time // the server answers
+	restored time.Time // it began on a backup
 }
 
 func newWatch() *watch {
@@ -240,6 +241,9 @@ func (w *World) lookOn(now time.Time) {
 	a := w.watch
 	a.mu.Lock()
 	if inst != a.server || inst == nil {
+		if inst != nil && inst.restored {
+			a.restored = now
+		}
 		a.server, a.since = inst, now
 		for id := range a.copies {
 			a.dirty[id] = true
@@ -339,6 +343,9 @@ func (w *World) lateBack(v verdict, live []*Process, now time.Time) {
 	if p != v.by {
 		limit = backWithout
 		since = later(since, w.watch.free["deployment "+d.ID])
+	}
+	if a := w.watch; v.at.Before(a.restored.Add(backWithout)) { // it has to wait for processes that the backup does not know
+		limit, since = backWithout, later(since, a.restored)
 	}
 	if late := now.Sub(since); late > limit+watchEvery {
 		w.complain("late: the way back of " + d.ID + " has not begun, although " + v.what)

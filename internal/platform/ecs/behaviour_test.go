@@ -585,8 +585,12 @@ func TestFormerIsKeptWhileALaterStageCanFail(t *testing.T) {
 		t.Fatal(out)
 	}
 	s.d = next.d
-	if l := s.observe(); len(l.Unsettled) > 0 {
+	l := s.observe()
+	if len(l.Unsettled) > 0 {
 		t.Error(l.Unsettled)
+	}
+	if !slices.Contains(l.Makers, next.r.id) {
+		t.Errorf("made by %v, want %s among them", l.Makers, next.r.id)
 	}
 }
 

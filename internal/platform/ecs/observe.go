@@ -192,6 +192,11 @@ func (o *observation) live(d *desired, app deploy.Ref) (platform.Live, error) {
 			l.Versions = versionsOf(o.snap.Revisions[t.Revision].Content)
 		}
 		l.Unsettled = unsettled(o.snap, d)
+		for _, t := range o.snap.Service.Sets {
+			if id := t.Tags[tagDeployment]; id != "" && !slices.Contains(l.Makers, id) {
+				l.Makers = append(l.Makers, id)
+			}
+		}
 	case o.snap.Latest != nil:
 		l.Exists, l.Digest, l.Versions = true, digest(liveView(o.snap)), versionsOf(o.snap.Latest.Content)
 	}

@@ -217,6 +217,7 @@ func (p *Platform) live(s *Service) (platform.Live, error) {
 	}
 	now, others := time.Now(), []string{}
 	for _, x := range s.Sets {
+		out.Makers = append(out.Makers, x.Creator)
 		if x.ID != s.Main && x.Replicas > 0 {
 			others = append(others, x.ID)
 		}

@@ -47,6 +47,15 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   ACCOUNT_CHANGED: [
     says(msg({ message: "the credentials reach {found}, but the application was deployed to {recorded}; nothing was written" }), "found", "recorded"),
   ],
+  MADE_BEFORE: [
+    says(
+      msg({
+        message:
+          "what deployment {deployment} made is live already, but the record does not know of it: it was restored from a backup of before; look at what is live, then sync",
+      }),
+      "deployment",
+    ),
+  ],
   NOT_SETTLED: [says(msg({ message: "the live system is not settled: {detail}" }), "detail")],
   NO_ROLLBACK: [says(msg({ message: "the way back was not taken: {why}" }), "why")],
   UNKNOWN_EVENT: [says(msg({ message: "an event of type {type} is not known to this version" }), "type")],
