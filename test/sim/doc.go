@@ -7,12 +7,11 @@
 //	PENSTOCK_SIM_SEEDS=n   runs so many seeds, from 1 on
 //	PENSTOCK_SIM_FOR=60s   runs seeds as long as this, the first one from the clock
 //
-//	PENSTOCK_SIM_MATRIX=1  tries every crash point of every course on ECS, some twenty minutes of a core
 //	PENSTOCK_SIM_MUTANTS=all tries mutants of the code as well (mutants_test.go)
 //
 // With neither seeds nor a time only a part of the crash points and planted
 // faults is tried.
 //
-// A seed fixes every fault and when it comes; what happens within one instant
-// is up to the scheduler.
+// A seed fixes every fault and when it comes, and what happens within one
+// instant too: each process that runs seeds has one processor (spread_test.go).
 package sim

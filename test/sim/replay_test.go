@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -12,16 +13,23 @@ import (
 
 // TestReplay runs worlds twice: what a seed found once it must find again, or
 // nobody can look for the cause. Everything that was done to the world, and how
-// each deployment ended, must come at the same instant in the same order. Not
-// every seed holds that on every machine, because goroutines that are due at one
-// instant still run as the scheduler likes; it says how many do.
+// each deployment ended, must come at the same instant in the same order. That
+// holds on one processor: on several, goroutines that are due at one instant run
+// as the scheduler likes.
 //
 //	PENSTOCK_SIM_REPLAYS=20 go test ./test/sim -run '^TestReplay$' -v
 func TestReplay(t *testing.T) {
-	n, err := strconv.Atoi(os.Getenv("PENSTOCK_SIM_REPLAYS"))
-	if err != nil || n < 1 {
-		t.Skip("worlds are run twice when asked for: PENSTOCK_SIM_REPLAYS=20")
+	onlySeeds(t)
+	n := 2 // one on the fake platform, one on ECS
+	if text := os.Getenv("PENSTOCK_SIM_REPLAYS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	} else if !thorough() {
+		t.Skip("worlds are run twice in make test-all and make sim, or when asked for: PENSTOCK_SIM_REPLAYS=20")
 	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for seed := uint64(1); seed <= uint64(n); seed++ {
 		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
 			var traces [2][]string

@@ -60,6 +60,10 @@ func cpuSeconds() float64 {
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400) // memory is there, and a fifth of the time is saved
 	code := m.Run()
+	if _, _, ok := shard(); ok {
+		tellCounts()
+		os.Exit(code)
+	}
 	var kinds []string
 	faults.Range(func(kind, n any) bool {
 		kinds = append(kinds, fmt.Sprintf("%s: %d", kind, n.(*atomic.Int64).Load()))
@@ -69,7 +73,7 @@ func TestMain(m *testing.M) {
 	if len(kinds) > 0 {
 		fmt.Printf("faults injected: %s\n", strings.Join(kinds, ", "))
 	}
-	if n, used := deployments.Load(), cpuSeconds(); n > 0 && used > 0 {
+	if n, used := deployments.Load(), cpuSeconds()+time.Duration(childCPU.Load()).Seconds(); n > 0 && used > 0 {
 		fmt.Printf("simulated deployments: %d, %.1f per CPU second\n", n, float64(n)/used)
 	}
 	fmt.Printf("seeds=%d simulated_hours=%.1f crash_points=%d planted=%d/%d mutants=%d/%d\n",
@@ -105,30 +109,28 @@ func TestSimulator(t *testing.T) {
 		first, seeds = uint64(time.Now().UnixNano()), 1<<30
 	}
 	if s := replayed(); s > 0 {
-		first, seeds, limit = s, 1, 0
+		if first = s; limit == 0 {
+			seeds = 1
+		}
 	}
 	if n, err := strconv.Atoi(os.Getenv("PENSTOCK_SIM_SEEDS")); err == nil && n > 0 {
 		seeds, limit = n, 0
 	}
-	end := time.Now().Add(limit)
-	var next atomic.Uint64
-	next.Store(first)
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) { // with one processor a seed that failed in a hunt fails again
-		wg.Go(func() {
-			for !t.Failed() && (limit == 0 || time.Now().Before(end)) {
-				seed := next.Add(1) - 1
-				if seed >= first+uint64(seeds) {
-					return
-				}
-				t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-					inWorld(t, func(t *testing.T) { run(t, seed, plan{}) })
-				})
-				seedsRun.Add(1)
-			}
-		})
+	n, of, sharded := shard()
+	switch {
+	case !sharded && seeds > 1 && runtime.GOMAXPROCS(0) > 1:
+		spread(t, first)
+		return
+	case !sharded:
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	}
-	wg.Wait()
+	end := time.Now().Add(limit)
+	for seed := first + n; seed < first+uint64(seeds) && !t.Failed() && (limit == 0 || time.Now().Before(end)); seed += of {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			inWorld(t, func(t *testing.T) { run(t, seed, plan{}) })
+		})
+		seedsRun.Add(1)
+	}
 }
 
 // plan is what is built in on purpose.
@@ -166,9 +168,11 @@ var (
 )
 
 // injected counts a fault by kind.
-func injected(kind string) {
+func injected(kind string) { injectedN(kind, 1) }
+
+func injectedN(kind string, times int64) {
 	n, _ := faults.LoadOrStore(kind, new(atomic.Int64))
-	n.(*atomic.Int64).Add(1)
+	n.(*atomic.Int64).Add(times)
 }
 
 // simulation is one random world.
