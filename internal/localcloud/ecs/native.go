@@ -23,6 +23,7 @@ type serviceRevision struct {
 	LoadBalancers  []types.LoadBalancer // as they were given
 	Registries     []types.ServiceRegistry
 	Group          string // the target group that its tasks register with
+	Good           bool   // it has taken the place of what ran before
 	CreatedAt      time.Time
 }
 
@@ -31,7 +32,7 @@ type rollout struct {
 	ARN                                                    string
 	Seq                                                    int64
 	Target                                                 string   // ARN of the service revision
-	Sources                                                []string // ARNs of what ran before
+	Sources                                                []string // ARNs of what ran before; the last is what a rollback returns to
 	Status                                                 types.ServiceDeploymentStatus
 	Stage                                                  types.ServiceDeploymentLifecycleStage
 	Reason                                                 string
@@ -175,7 +176,7 @@ func (c *ECS) updateNative(cl *cluster, s *service, in *awsecs.UpdateServiceInpu
 		return nil
 	}
 	if r := s.rollout(); r != nil && !r.over() {
-		c.abandon(s, r)
+		c.supersede(s, r)
 	}
 	c.begin(cl, s, next, s.primary())
 	return nil
@@ -204,17 +205,15 @@ func (c *ECS) begin(cl *cluster, s *service, next shape, old *taskSet) {
 		CreatedAt: now, UpdatedAt: now,
 	}
 	r.Config.V = s.Deployment.V
-	for _, set := range s.Sets {
-		if sr := s.revisionOf(set); sr != nil && set.Status == setPrimary {
-			r.Sources = append(r.Sources, sr.ARN)
-		}
-	}
+	r.Sources = sources(s)
 	rev.Group = nextGroup(s, r, next.lbs, old)
 	set := c.setOf(s, rev)
 	if old != nil {
 		set.Count = aws.Int32(0) // the stages say when it grows
-		if old.Status == setPrimary {
-			old.Status = setActive
+	}
+	for _, other := range s.Sets {
+		if other.Status == setPrimary {
+			other.Status = setActive
 		}
 	}
 	s.Sets = append(s.Sets, set)
@@ -223,8 +222,9 @@ func (c *ECS) begin(cl *cluster, s *service, next shape, old *taskSet) {
 	if len(s.Rollouts) > keptRollouts {
 		s.Rollouts = s.Rollouts[1:]
 	}
-	if len(s.Revisions) > keptRollouts {
-		s.Revisions = s.Revisions[1:]
+	if len(s.Revisions) > keptRollouts { // one with tasks is needed
+		at := slices.IndexFunc(s.Revisions, func(rev *serviceRevision) bool { return s.set(rev.Set) == nil })
+		s.Revisions = slices.Delete(s.Revisions, max(0, at), max(0, at+1))
 	}
 }
 
@@ -271,43 +271,12 @@ func resolved(rev *serviceRevision) []types.LoadBalancer {
 	return out
 }
 
-// abandon ends a deployment that another one takes the place of: traffic goes back, its tasks go. API, DeploymentLifecycleHook: RECONCILE_SERVICE is for
-// "a new service deployment with more than 1 service revision in an ACTIVE state". What becomes of the former deployment is not documented.
-func (c *ECS) abandon(s *service, r *rollout) {
-	now := c.now()
-	if source := c.source(s, r); source != nil {
-		if r.Weight > 0 || r.TestWeight > 0 {
-			c.shift(s, r, 0)
-		}
-		if target := s.targetOf(r); target != nil {
-			target.Status = setActive // it goes in RECONCILE_SERVICE, when the load balancer's nodes have the weights
-			if s.strategy() == types.DeploymentStrategyRolling {
-				target.Status = setDraining
-			}
-		}
-		source.Status, source.Count = setPrimary, nil
-	}
-	r.Status, r.Reason, r.FinishedAt, r.StoppedAt = types.ServiceDeploymentStatusStopped, "A newer service deployment took its place.", now, now
-}
-
 func (s *service) targetOf(r *rollout) *taskSet {
 	rev := s.revision(r.Target)
 	if rev == nil {
 		return nil
 	}
 	return s.set(rev.Set)
-}
-
-// source is the task set that a deployment goes back to: the newest of what ran before.
-func (c *ECS) source(s *service, r *rollout) *taskSet {
-	for _, arn := range slices.Backward(r.Sources) {
-		if rev := s.revision(arn); rev != nil {
-			if set := s.set(rev.Set); set != nil {
-				return set
-			}
-		}
-	}
-	return nil
 }
 
 // Bounds of the strategies (SDK, CanaryConfiguration, LinearConfiguration, DeploymentLifecycleHookTimeoutConfiguration and DG "Pause hooks").
