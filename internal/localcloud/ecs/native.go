@@ -22,6 +22,7 @@ type serviceRevision struct {
 	Network        *types.NetworkConfiguration
 	LoadBalancers  []types.LoadBalancer // as they were given
 	Registries     []types.ServiceRegistry
+	Connect        *types.ServiceConnectConfiguration
 	Group          string // the target group that its tasks register with
 	Good           bool   // it has taken the place of what ran before
 	CreatedAt      time.Time
@@ -118,14 +119,15 @@ type shape struct {
 	registries []types.ServiceRegistry
 	providers  []types.CapacityProviderStrategyItem
 	launch     types.LaunchType
+	connect    *types.ServiceConnectConfiguration
 }
 
 func ofCreate(in *awsecs.CreateServiceInput) shape {
-	return shape{in.TaskDefinition, in.LoadBalancers, in.NetworkConfiguration, in.PlatformVersion, in.ServiceRegistries, in.CapacityProviderStrategy, in.LaunchType}
+	return shape{in.TaskDefinition, in.LoadBalancers, in.NetworkConfiguration, in.PlatformVersion, in.ServiceRegistries, in.CapacityProviderStrategy, in.LaunchType, in.ServiceConnectConfiguration}
 }
 
 func ofRevision(r *serviceRevision) shape {
-	return shape{&r.TaskDefinition, r.LoadBalancers, r.Network, r.Platform, r.Registries, r.Providers, r.LaunchType}
+	return shape{&r.TaskDefinition, r.LoadBalancers, r.Network, r.Platform, r.Registries, r.Providers, r.LaunchType, r.Connect}
 }
 
 // ofUpdate is base with what an update gives put over it.
@@ -144,6 +146,9 @@ func ofUpdate(base shape, in *awsecs.UpdateServiceInput) shape {
 	}
 	if in.ServiceRegistries != nil {
 		base.registries = in.ServiceRegistries
+	}
+	if in.ServiceConnectConfiguration != nil {
+		base.connect = in.ServiceConnectConfiguration
 	}
 	if in.CapacityProviderStrategy != nil {
 		base.providers, base.launch = in.CapacityProviderStrategy, ""
@@ -186,7 +191,7 @@ func (c *ECS) updateNative(cl *cluster, s *service, in *awsecs.UpdateServiceInpu
 func sameTasks(a, b shape) bool {
 	sum := func(x shape) string {
 		return hash(&awsecs.UpdateServiceInput{
-			Service: aws.String(""), TaskDefinition: x.definition, LoadBalancers: x.lbs, NetworkConfiguration: x.network, PlatformVersion: x.platform, ServiceRegistries: x.registries,
+			Service: aws.String(""), TaskDefinition: x.definition, LoadBalancers: x.lbs, NetworkConfiguration: x.network, PlatformVersion: x.platform, ServiceRegistries: x.registries, ServiceConnectConfiguration: x.connect,
 		})
 	}
 	return sum(a) == sum(b)
@@ -198,7 +203,7 @@ func (c *ECS) begin(cl *cluster, s *service, next shape, old *taskSet) {
 	id := dashedID(c.rnd)[:21]
 	rev := &serviceRevision{
 		ARN: c.arn("service-revision/" + cl.Name + "/" + s.Name + "/" + c.setID()[len("ecs-svc/"):]), Seq: c.seq(), TaskDefinition: *next.definition,
-		LaunchType: next.launch, Providers: next.providers, Platform: next.platform, Network: next.network, LoadBalancers: next.lbs, Registries: next.registries, CreatedAt: now,
+		LaunchType: next.launch, Providers: next.providers, Platform: next.platform, Network: next.network, LoadBalancers: next.lbs, Registries: next.registries, Connect: next.connect, CreatedAt: now,
 	}
 	r := &rollout{
 		ARN: c.arn("service-deployment/" + cl.Name + "/" + s.Name + "/" + id), Seq: c.seq(), Target: rev.ARN, Status: types.ServiceDeploymentStatusPending,
@@ -293,6 +298,9 @@ func (c *ECS) checkNative(rev *revision, next shape, config *types.DeploymentCon
 	if err := checkStrategy(config); err != nil {
 		return err
 	}
+	if err := checkConnect(rev, next.connect); err != nil {
+		return err
+	}
 	lbs := slices.Clone(next.lbs)
 	if err := c.checkPlacement(rev, lbs, next.network, next.launch); err != nil {
 		return err
@@ -307,6 +315,21 @@ func (c *ECS) checkNative(rev *revision, next shape, config *types.DeploymentCon
 	alternate := lbs[0]
 	alternate.TargetGroupArn, alternate.AdvancedConfiguration = adv.AlternateTargetGroupArn, nil
 	return c.checkLoadBalancer(rev.Def.V, alternate)
+}
+
+// checkConnect: "The portName must match the name of one of the portMappings from all the containers in the task definition" (SDK, ServiceConnectService). The
+// configuration is kept and shown; no proxies run here.
+func checkConnect(rev *revision, connect *types.ServiceConnectConfiguration) error {
+	if connect == nil || !connect.Enabled {
+		return nil
+	}
+	for _, s := range connect.Services {
+		named := func(p types.PortMapping) bool { return p.Name != nil && *p.Name == aws.ToString(s.PortName) }
+		if !slices.ContainsFunc(rev.Def.V.ContainerDefinitions, func(c types.ContainerDefinition) bool { return slices.ContainsFunc(c.PortMappings, named) }) {
+			return errInvalid("The portName %q of serviceConnectConfiguration is not the name of a port mapping in the task definition.", aws.ToString(s.PortName))
+		}
+	}
+	return nil
 }
 
 func checkStrategy(config *types.DeploymentConfiguration) error {

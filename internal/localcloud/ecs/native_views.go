@@ -76,6 +76,7 @@ func (st *state) revisionView(cl *cluster, s *service, rev *serviceRevision) typ
 		ServiceRevisionArn: aws.String(rev.ARN), ServiceArn: aws.String(s.ARN), ClusterArn: aws.String(cl.ARN), TaskDefinition: aws.String(rev.TaskDefinition),
 		CreatedAt: aws.Time(rev.CreatedAt), LaunchType: rev.LaunchType, CapacityProviderStrategy: rev.Providers, PlatformVersion: rev.Platform,
 		NetworkConfiguration: rev.Network, LoadBalancers: orEmpty(rev.LoadBalancers), ServiceRegistries: orEmpty(rev.Registries),
+		ServiceConnectConfiguration: rev.Connect,
 	}
 	if rev.Group != "" {
 		lb := types.ServiceRevisionLoadBalancer{TargetGroupArn: aws.String(rev.Group)}
