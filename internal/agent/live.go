@@ -216,15 +216,16 @@ func (r *liveReporter) observe(app deploy.Application) (live platform.Live, err 
 	if err != nil {
 		return live, err
 	}
-	shas := []string{app.Head.Hash}
+	commits := []deploy.Commit{app.Head}
 	if good := app.LastGood; good != nil {
-		shas = append(shas, good.Commit.Hash)
+		commits = append(commits, good.Commit)
 		if app.Current == "" {
-			slices.Reverse(shas)
+			slices.Reverse(commits)
 		}
 	}
 	err = errNothingYet
-	for _, sha := range shas {
+	for _, c := range commits {
+		sha := c.Hash
 		if sha == "" {
 			continue
 		}
@@ -234,7 +235,7 @@ func (r *liveReporter) observe(app deploy.Application) (live platform.Live, err 
 		}
 		var file *application
 		var d platform.Desired
-		if file, d, _, _, err = r.a.desired(r.ctx, app.Ref, sha, p, prov.Config); err == nil {
+		if file, d, _, _, err = r.a.desired(r.ctx, app.At(c), sha, p, prov.Config); err == nil {
 			r.loaded, r.desired, r.rule = sha, d, driftRule{Enabled: !file.Trigger.OnOutOfSync.Disabled, Window: file.Trigger.OnOutOfSync.MinWindow}
 			break
 		}

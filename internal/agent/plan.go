@@ -288,7 +288,7 @@ func (w *draft) running(ctx context.Context) {
 	} else {
 		w.in.Changed = append([]string{}, changed...)
 	}
-	_, desired, _, _, err := w.a.desired(ctx, w.d.App, good.Commit.Hash, w.p, w.cfg)
+	_, desired, _, _, err := w.a.desired(ctx, w.d.App.At(good.Commit), good.Commit.Hash, w.p, w.cfg)
 	if err != nil {
 		w.a.log.Warn("the running commit cannot be read", "deployment", w.d.ID, "commit", good.Commit.Short(), "error", err)
 		return

@@ -1,6 +1,10 @@
 package deploy
 
-import "time"
+import (
+	"path"
+	"strings"
+	"time"
+)
 
 // Kind names the platform of an application by the `kind` word of its file
 // (ECSApp, LambdaApp, …). It is opaque outside the platform's own package.
@@ -30,6 +34,17 @@ type Commit struct {
 	Email   string    `json:"email,omitempty"` // of the author
 	Time    time.Time `json:"time,omitzero"`
 	URL     string    `json:"url,omitempty"`
+	File    string    `json:"file,omitempty"` // path of the application's file at this commit; empty where it was not recorded
+}
+
+// At is the application with the folder and the file that it had at a commit: folders are renamed, commits are not.
+func (r Ref) At(c Commit) Ref {
+	if c.File == "" {
+		return r
+	}
+	dir, file := path.Split(c.File)
+	r.Path, r.ConfigFile = strings.TrimSuffix(dir, "/"), file
+	return r
 }
 
 // Short returns the first seven characters of the hash.

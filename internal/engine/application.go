@@ -252,7 +252,12 @@ var appAppliers = map[deploy.EventType]func(*deploy.Application, deploy.Event) e
 	deploy.EvAppRegistered: withApp(func(a *deploy.Application, e deploy.Event, d deploy.AppData) {
 		a.Ref, a.ProjectID, a.RegisteredAt = d.App, d.ProjectID, e.At
 	}),
-	deploy.EvAppUpdated:  withApp(func(a *deploy.Application, _ deploy.Event, d deploy.AppData) { a.Ref = d.App }),
+	deploy.EvAppUpdated: withApp(func(a *deploy.Application, _ deploy.Event, d deploy.AppData) {
+		if a.Path != d.App.Path || a.ConfigFile != d.App.ConfigFile {
+			a.Head.File = "" // its newest commit is read where the application is now
+		}
+		a.Ref = d.App
+	}),
 	deploy.EvAppEnabled:  withApp(func(a *deploy.Application, _ deploy.Event, _ struct{}) { a.Disabled = false }),
 	deploy.EvAppDisabled: withApp(func(a *deploy.Application, _ deploy.Event, _ struct{}) { a.Disabled = true }),
 	deploy.EvAppDeleted:  withApp(func(a *deploy.Application, _ deploy.Event, _ struct{}) { a.Deleted = true }),

@@ -179,7 +179,7 @@ func (b *book) trigger(a deploy.Application, t deploy.Trigger) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := b.decide(deploy.Deployment{}, engine.Trigger{ID: id, ProjectID: b.project, App: a.Ref, Trigger: t}); err != nil {
+	if _, err := b.decide(deploy.Deployment{}, engine.Trigger{ID: id, ProjectID: b.project, App: a.At(t.Commit), Trigger: t}); err != nil {
 		return "", err
 	}
 	if err := b.Put(store.Triggers, store.Record{Key: t.Key, Body: []byte(id), Index: map[string]string{"application_id": a.ID}}); err != nil {

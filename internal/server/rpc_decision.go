@@ -238,6 +238,7 @@ func (b *book) workOfQuestions(out *penstockv1.GetWorkResponse, x session, live 
 		if err != nil {
 			return err
 		}
+		a.Ref = a.At(q.Commit)
 		text, err := toText(a)
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/engine"
 	penstockv1 "github.com/penstock-cd/penstock/internal/gen/penstock/v1"
+	"github.com/penstock-cd/penstock/internal/spec"
 	"github.com/penstock-cd/penstock/internal/store"
 	"github.com/penstock-cd/penstock/internal/wire"
 )
@@ -135,10 +136,11 @@ func (b *book) candidate(x session, m *penstockv1.ReportHeadRequest, h branchHea
 	if err != nil {
 		return "", fmt.Errorf("candidate %s: %w", c.ApplicationId, err)
 	}
-	if a, err = b.decideApp(a, engine.HeadMoved{MovementID: h.MovementID, Old: m.Old, Commit: h.Commit, Due: c.Due, Why: why}); err != nil {
+	if a, err = b.follow(a, m, c); err != nil {
 		return "", err
 	}
-	if a, err = b.follow(a, m, c); err != nil {
+	h.Commit.File = fileOf(a.Ref)
+	if a, err = b.decideApp(a, engine.HeadMoved{MovementID: h.MovementID, Old: m.Old, Commit: h.Commit, Due: c.Due, Why: why}); err != nil {
 		return "", err
 	}
 	if c.InvalidDetail != "" {
@@ -161,6 +163,15 @@ func (b *book) candidate(x session, m *penstockv1.ReportHeadRequest, h branchHea
 	return b.trigger(a, deploy.Trigger{
 		Kind: deploy.OnCommit, Key: key, Commit: h.Commit, Branch: m.Branch, Why: why,
 	})
+}
+
+// fileOf is the path of an application's file in its repository.
+func fileOf(a deploy.Ref) string {
+	name := a.ConfigFile
+	if name == "" {
+		name = spec.DefaultApplicationFile
+	}
+	return clip(path.Join(a.Path, name), 1200)
 }
 
 // follow moves a registration to where its file went in git. The record goes on:

@@ -6,7 +6,7 @@
 //	app web version=v2 ...          commits a FakeApp; body=SECTION, dir=DIR, message=WORDS_WITH_UNDERSCORES, repo=ID
 //	ecs web image=demo:v2 ...       commits an ECSApp of the local cloud; body=SECTION, desired=N, access=discovery,
 //	                                native=STRATEGY for the controller ECS (config=SECTION: more of its deployment configuration),
-//	                                and sections of its files: service=SECTION, launch=SECTION, task=SECTION
+//	                                and sections of its files: service=SECTION, launch=SECTION, task=SECTION, port=NAME of the HTTP port
 //	file PATH SECTION               commits a section as it is (SECTION "-" removes the file)
 //	tick 2m                         lets time pass
 //	until CONDITION                 lets time pass, at most 40 min, until it holds

@@ -93,6 +93,10 @@ func (s *script) ecsFiles(name, dir, body string, set map[string]string) map[str
 	if set["access"] == "discovery" {
 		exposed = "    accessType: SERVICE_DISCOVERY\n"
 	}
+	port := "{containerPort: 80}"
+	if set["port"] != "" {
+		port = "{containerPort: 80, name: " + set["port"] + ", appProtocol: http}"
+	}
 	controller, balancer := "{type: EXTERNAL}", ""
 	if strategy := set["native"]; strategy != "" {
 		controller, balancer = s.native(strategy, set["config"])
@@ -106,7 +110,7 @@ func (s *script) ecsFiles(name, dir, body string, set map[string]string) map[str
 		dir + "/servicedef.yaml": "cluster: demo\nserviceName: " + name + "\ndesiredCount: " + desired + "\ndeploymentController: " + controller + "\n" + launch + "\n" +
 			"networkConfiguration:\n  awsvpcConfiguration: {subnets: [subnet-1], assignPublicIp: ENABLED}\n" + balancer + s.sections[set["service"]],
 		dir + "/taskdef.yaml": "family: " + name + "\nnetworkMode: awsvpc\ncpu: '256'\nmemory: '512'\nrequiresCompatibilities: [FARGATE]\nexecutionRoleArn: arn:aws:iam::123456789012:role/exec\n" +
-			"containerDefinitions:\n- name: web\n  image: " + image + "\n  essential: true\n  portMappings: [{containerPort: 80}]\n" + s.sections[set["task"]],
+			"containerDefinitions:\n- name: web\n  image: " + image + "\n  essential: true\n  portMappings: [" + port + "]\n" + s.sections[set["task"]],
 	}
 }
 

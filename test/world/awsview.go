@@ -12,7 +12,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Service describes a service, "none" for one that takes no deployments: its count, where the tasks of its primary task set are placed, and the tags that people set.
+// Service describes a service, "none" for one that takes no deployments: its count, where the tasks of its primary task set are placed, its Service Connect namespace, and the tags that people set.
 func (a *AWS) Service(name string) string {
 	out, err := a.ECS.DescribeServices(context.Background(), &awsecs.DescribeServicesInput{
 		Cluster: aws.String("demo"), Services: []string{name}, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags},
@@ -32,6 +32,11 @@ func (a *AWS) Service(name string) string {
 		parts = append(parts, string(t.LaunchType))
 		for _, p := range t.CapacityProviderStrategy {
 			parts = append(parts, fmt.Sprintf("%s:%d", aws.ToString(p.CapacityProvider), p.Weight))
+		}
+	}
+	for _, d := range s.Deployments {
+		if c := d.ServiceConnectConfiguration; aws.ToString(d.Status) == "PRIMARY" && c != nil && c.Enabled {
+			parts = append(parts, "connect:"+aws.ToString(c.Namespace))
 		}
 	}
 	return strings.TrimSpace(strings.Join(append(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ownTags(s.Tags)...), " "))

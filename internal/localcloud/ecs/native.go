@@ -22,7 +22,9 @@ type serviceRevision struct {
 	Network        *types.NetworkConfiguration
 	LoadBalancers  []types.LoadBalancer // as they were given
 	Registries     []types.ServiceRegistry
+	Connect        *types.ServiceConnectConfiguration
 	Group          string // the target group that its tasks register with
+	Good           bool   // it has taken the place of what ran before
 	CreatedAt      time.Time
 }
 
@@ -31,7 +33,7 @@ type rollout struct {
 	ARN                                                    string
 	Seq                                                    int64
 	Target                                                 string   // ARN of the service revision
-	Sources                                                []string // ARNs of what ran before
+	Sources                                                []string // ARNs of what ran before; the last is what a rollback returns to
 	Status                                                 types.ServiceDeploymentStatus
 	Stage                                                  types.ServiceDeploymentLifecycleStage
 	Reason                                                 string
@@ -117,14 +119,15 @@ type shape struct {
 	registries []types.ServiceRegistry
 	providers  []types.CapacityProviderStrategyItem
 	launch     types.LaunchType
+	connect    *types.ServiceConnectConfiguration
 }
 
 func ofCreate(in *awsecs.CreateServiceInput) shape {
-	return shape{in.TaskDefinition, in.LoadBalancers, in.NetworkConfiguration, in.PlatformVersion, in.ServiceRegistries, in.CapacityProviderStrategy, in.LaunchType}
+	return shape{in.TaskDefinition, in.LoadBalancers, in.NetworkConfiguration, in.PlatformVersion, in.ServiceRegistries, in.CapacityProviderStrategy, in.LaunchType, in.ServiceConnectConfiguration}
 }
 
 func ofRevision(r *serviceRevision) shape {
-	return shape{&r.TaskDefinition, r.LoadBalancers, r.Network, r.Platform, r.Registries, r.Providers, r.LaunchType}
+	return shape{&r.TaskDefinition, r.LoadBalancers, r.Network, r.Platform, r.Registries, r.Providers, r.LaunchType, r.Connect}
 }
 
 // ofUpdate is base with what an update gives put over it.
@@ -143,6 +146,9 @@ func ofUpdate(base shape, in *awsecs.UpdateServiceInput) shape {
 	}
 	if in.ServiceRegistries != nil {
 		base.registries = in.ServiceRegistries
+	}
+	if in.ServiceConnectConfiguration != nil {
+		base.connect = in.ServiceConnectConfiguration
 	}
 	if in.CapacityProviderStrategy != nil {
 		base.providers, base.launch = in.CapacityProviderStrategy, ""
@@ -175,7 +181,7 @@ func (c *ECS) updateNative(cl *cluster, s *service, in *awsecs.UpdateServiceInpu
 		return nil
 	}
 	if r := s.rollout(); r != nil && !r.over() {
-		c.abandon(s, r)
+		c.supersede(s, r)
 	}
 	c.begin(cl, s, next, s.primary())
 	return nil
@@ -185,7 +191,7 @@ func (c *ECS) updateNative(cl *cluster, s *service, in *awsecs.UpdateServiceInpu
 func sameTasks(a, b shape) bool {
 	sum := func(x shape) string {
 		return hash(&awsecs.UpdateServiceInput{
-			Service: aws.String(""), TaskDefinition: x.definition, LoadBalancers: x.lbs, NetworkConfiguration: x.network, PlatformVersion: x.platform, ServiceRegistries: x.registries,
+			Service: aws.String(""), TaskDefinition: x.definition, LoadBalancers: x.lbs, NetworkConfiguration: x.network, PlatformVersion: x.platform, ServiceRegistries: x.registries, ServiceConnectConfiguration: x.connect,
 		})
 	}
 	return sum(a) == sum(b)
@@ -197,24 +203,22 @@ func (c *ECS) begin(cl *cluster, s *service, next shape, old *taskSet) {
 	id := dashedID(c.rnd)[:21]
 	rev := &serviceRevision{
 		ARN: c.arn("service-revision/" + cl.Name + "/" + s.Name + "/" + c.setID()[len("ecs-svc/"):]), Seq: c.seq(), TaskDefinition: *next.definition,
-		LaunchType: next.launch, Providers: next.providers, Platform: next.platform, Network: next.network, LoadBalancers: next.lbs, Registries: next.registries, CreatedAt: now,
+		LaunchType: next.launch, Providers: next.providers, Platform: next.platform, Network: next.network, LoadBalancers: next.lbs, Registries: next.registries, Connect: next.connect, CreatedAt: now,
 	}
 	r := &rollout{
 		ARN: c.arn("service-deployment/" + cl.Name + "/" + s.Name + "/" + id), Seq: c.seq(), Target: rev.ARN, Status: types.ServiceDeploymentStatusPending,
 		CreatedAt: now, UpdatedAt: now,
 	}
 	r.Config.V = s.Deployment.V
-	for _, set := range s.Sets {
-		if sr := s.revisionOf(set); sr != nil && set.Status == setPrimary {
-			r.Sources = append(r.Sources, sr.ARN)
-		}
-	}
+	r.Sources = sources(s)
 	rev.Group = nextGroup(s, r, next.lbs, old)
 	set := c.setOf(s, rev)
 	if old != nil {
 		set.Count = aws.Int32(0) // the stages say when it grows
-		if old.Status == setPrimary {
-			old.Status = setActive
+	}
+	for _, other := range s.Sets {
+		if other.Status == setPrimary {
+			other.Status = setActive
 		}
 	}
 	s.Sets = append(s.Sets, set)
@@ -223,8 +227,9 @@ func (c *ECS) begin(cl *cluster, s *service, next shape, old *taskSet) {
 	if len(s.Rollouts) > keptRollouts {
 		s.Rollouts = s.Rollouts[1:]
 	}
-	if len(s.Revisions) > keptRollouts {
-		s.Revisions = s.Revisions[1:]
+	if len(s.Revisions) > keptRollouts { // one with tasks is needed
+		at := slices.IndexFunc(s.Revisions, func(rev *serviceRevision) bool { return s.set(rev.Set) == nil })
+		s.Revisions = slices.Delete(s.Revisions, max(0, at), max(0, at+1))
 	}
 }
 
@@ -271,43 +276,12 @@ func resolved(rev *serviceRevision) []types.LoadBalancer {
 	return out
 }
 
-// abandon ends a deployment that another one takes the place of: traffic goes back, its tasks go. API, DeploymentLifecycleHook: RECONCILE_SERVICE is for
-// "a new service deployment with more than 1 service revision in an ACTIVE state". What becomes of the former deployment is not documented.
-func (c *ECS) abandon(s *service, r *rollout) {
-	now := c.now()
-	if source := c.source(s, r); source != nil {
-		if r.Weight > 0 || r.TestWeight > 0 {
-			c.shift(s, r, 0)
-		}
-		if target := s.targetOf(r); target != nil {
-			target.Status = setActive // it goes in RECONCILE_SERVICE, when the load balancer's nodes have the weights
-			if s.strategy() == types.DeploymentStrategyRolling {
-				target.Status = setDraining
-			}
-		}
-		source.Status, source.Count = setPrimary, nil
-	}
-	r.Status, r.Reason, r.FinishedAt, r.StoppedAt = types.ServiceDeploymentStatusStopped, "A newer service deployment took its place.", now, now
-}
-
 func (s *service) targetOf(r *rollout) *taskSet {
 	rev := s.revision(r.Target)
 	if rev == nil {
 		return nil
 	}
 	return s.set(rev.Set)
-}
-
-// source is the task set that a deployment goes back to: the newest of what ran before.
-func (c *ECS) source(s *service, r *rollout) *taskSet {
-	for _, arn := range slices.Backward(r.Sources) {
-		if rev := s.revision(arn); rev != nil {
-			if set := s.set(rev.Set); set != nil {
-				return set
-			}
-		}
-	}
-	return nil
 }
 
 // Bounds of the strategies (SDK, CanaryConfiguration, LinearConfiguration, DeploymentLifecycleHookTimeoutConfiguration and DG "Pause hooks").
@@ -324,6 +298,9 @@ func (c *ECS) checkNative(rev *revision, next shape, config *types.DeploymentCon
 	if err := checkStrategy(config); err != nil {
 		return err
 	}
+	if err := checkConnect(rev, next.connect); err != nil {
+		return err
+	}
 	lbs := slices.Clone(next.lbs)
 	if err := c.checkPlacement(rev, lbs, next.network, next.launch); err != nil {
 		return err
@@ -338,6 +315,21 @@ func (c *ECS) checkNative(rev *revision, next shape, config *types.DeploymentCon
 	alternate := lbs[0]
 	alternate.TargetGroupArn, alternate.AdvancedConfiguration = adv.AlternateTargetGroupArn, nil
 	return c.checkLoadBalancer(rev.Def.V, alternate)
+}
+
+// checkConnect: "The portName must match the name of one of the portMappings from all the containers in the task definition" (SDK, ServiceConnectService). The
+// configuration is kept and shown; no proxies run here.
+func checkConnect(rev *revision, connect *types.ServiceConnectConfiguration) error {
+	if connect == nil || !connect.Enabled {
+		return nil
+	}
+	for _, s := range connect.Services {
+		named := func(p types.PortMapping) bool { return p.Name != nil && *p.Name == aws.ToString(s.PortName) }
+		if !slices.ContainsFunc(rev.Def.V.ContainerDefinitions, func(c types.ContainerDefinition) bool { return slices.ContainsFunc(c.PortMappings, named) }) {
+			return errInvalid("The portName %q of serviceConnectConfiguration is not the name of a port mapping in the task definition.", aws.ToString(s.PortName))
+		}
+	}
+	return nil
 }
 
 func checkStrategy(config *types.DeploymentConfiguration) error {

@@ -191,8 +191,8 @@ func (c *ECS) work(s *service, r *rollout) bool {
 	next := slices.Index(shiftStages, r.Stage) + 1
 	switch r.Stage {
 	case types.ServiceDeploymentLifecycleStageReconcileService:
-		if len(s.Sets) > 2 { // what an abandoned deployment left
-			return c.clear(s, r, target)
+		if len(s.Sets) > 2 { // what a superseded deployment left
+			return c.clear(s, r)
 		}
 	case types.ServiceDeploymentLifecycleStageScaleUp:
 		if r.Phase == 0 {
@@ -219,6 +219,7 @@ func (c *ECS) work(s *service, r *rollout) bool {
 			return false
 		}
 	case types.ServiceDeploymentLifecycleStageCleanUp:
+		s.revision(r.Target).Good = true
 		for _, set := range s.Sets {
 			if set != target {
 				set.Status = setDraining
@@ -240,25 +241,9 @@ func (c *ECS) work(s *service, r *rollout) bool {
 	return true
 }
 
-// clear ends the tasks of revisions that are neither the former nor the new one, once no node of the load balancer sends requests to them.
-func (c *ECS) clear(s *service, r *rollout, target *taskSet) bool {
-	if r.Phase == 0 {
-		if !c.wait(r, c.cfg.Timing.Shift) {
-			return false
-		}
-		r.Phase = 1
-	}
-	moved := false
-	for _, set := range s.Sets {
-		if set != target && set != c.source(s, r) && set.Status != setDraining {
-			set.Status, moved = setDraining, true
-		}
-	}
-	return moved
-}
-
 func (c *ECS) succeed(s *service, r *rollout) {
 	now := c.now()
+	s.revision(r.Target).Good = true
 	r.Status, r.FinishedAt, r.UpdatedAt, r.Hooks = types.ServiceDeploymentStatusSuccessful, now, now, nil
 	c.event(s, fmt.Sprintf("(service %s) (service deployment %s) succeeded.", s.Name, r.ARN))
 }

@@ -1,10 +1,8 @@
 package ecs
 
 import (
-	"math"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
@@ -28,28 +26,24 @@ func (c *ECS) turnBack(s *service, r *rollout) {
 	}
 	source.Status = setPrimary
 	if target := s.targetOf(r); target != nil && target != source {
-		target.Status = setActive
+		target.Status, s.revision(r.Target).Good = setActive, false
 	}
 }
 
-// goBack shifts the traffic back once the former revision can take it, then ends the tasks of the new one.
+// goBack shifts the traffic back once the former revision can take it, then ends the tasks of every other one.
 func (c *ECS) goBack(s *service, r *rollout) bool {
-	source, target := c.source(s, r), s.targetOf(r)
+	source := c.source(s, r)
 	if r.strategy() == types.DeploymentStrategyRolling {
-		if target != nil && target.Status != setDraining {
-			return c.replace(s, source, target)
+		if down := s.others(source); len(down) > 0 {
+			return c.replace(s, source, down)
 		}
 	} else {
 		switch r.Phase {
 		case 0:
-			if r.Weight > 0 && !source.Stable {
+			if s.shifted(source) && !source.Stable {
 				return false
 			}
-			moved := r.Weight > 0 || r.TestWeight > 0
-			if moved {
-				c.shift(s, r, 0)
-			}
-			if r.Phase = 2; moved {
+			if r.Phase = 2; c.withdraw(s, source) {
 				r.Phase = 1
 			}
 			return true
@@ -61,71 +55,15 @@ func (c *ECS) goBack(s *service, r *rollout) bool {
 			return true
 		case 2:
 			r.Phase = 3
-			if target != nil {
-				target.Status = setDraining
+			for _, set := range s.others(source) {
+				set.Status = setDraining
 			}
 			return true
 		}
 	}
-	if target != nil || !source.Stable {
+	if len(s.Sets) > 1 || !source.Stable {
 		return false
 	}
 	r.Status, r.FinishedAt, r.UpdatedAt = types.ServiceDeploymentStatusRollbackSuccessful, c.now(), c.now()
 	return true
-}
-
-// roll replaces tasks of the former revision by tasks of the new one.
-func (c *ECS) roll(s *service, r *rollout) bool {
-	target, source := s.targetOf(r), c.source(s, r)
-	if source == nil || source == target {
-		if target.Count != nil {
-			target.Count = nil
-			return true
-		}
-		if !target.Stable || target.Computed != s.DesiredCount || len(s.Sets) > 1 {
-			return false
-		}
-		c.succeed(s, r)
-		return true
-	}
-	return c.replace(s, target, source)
-}
-
-// replace grows one set and shrinks the other within the limits of the deployment configuration. API, DeploymentConfiguration: at most maximumPercent of the
-// desired count may run (rounded down), at least minimumHealthyPercent must be healthy (rounded up).
-func (c *ECS) replace(s *service, up, down *taskSet) bool {
-	desired := int(s.DesiredCount)
-	most, least := desired*percentOr(s.Deployment.V.MaximumPercent, 200)/100, int(math.Ceil(float64(desired*percentOr(s.Deployment.V.MinimumHealthyPercent, 100))/100))
-	cl := c.st.Clusters[s.Cluster]
-	healthy := 0
-	for _, t := range cl.tasksOf(s, up) {
-		if t.LastStatus == statusRunning && t.DesiredStatus == statusRunning && c.targetsHealthy([]*task{t}) {
-			healthy++
-		}
-	}
-	wantDown := min(int(down.Computed), max(0, least-healthy))
-	// Tasks that are being stopped count until they are gone.
-	wantUp := min(desired, max(int(up.Computed), most-len(cl.tasksOf(s, down))))
-	moved := c.setCount(up, wantUp)
-	moved = c.setCount(down, wantDown) || moved
-	if wantDown == 0 && up.Stable && int(up.Computed) == desired {
-		down.Status, up.Count = setDraining, nil
-		return true
-	}
-	return moved
-}
-
-func (c *ECS) setCount(set *taskSet, n int) bool {
-	if set.Count != nil && int(*set.Count) == n {
-		return false
-	}
-	set.Count = aws.Int32(int32(n))
-	return true
-}
-
-func percentOr(v *int32, byDefault int) int {
-	if v == nil {
-		return byDefault
-	}
-	return int(*v)
 }

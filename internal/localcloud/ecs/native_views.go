@@ -17,9 +17,13 @@ func rolloutView(cl *cluster, s *service, r *rollout) types.ServiceDeployment {
 		sum := summary(cl, s, target, r.Weight, r.TestWeight)
 		out.TargetServiceRevision = &sum
 	}
-	for _, arn := range r.Sources {
+	for i, arn := range r.Sources {
+		weight, test := 0.0, 0.0 // of a revision that a superseded deployment left
+		if i == len(r.Sources)-1 {
+			weight, test = 100-r.Weight, 100-r.TestWeight
+		}
 		if rev := s.revision(arn); rev != nil {
-			out.SourceServiceRevisions = append(out.SourceServiceRevisions, summary(cl, s, rev, 100-r.Weight, 100-r.TestWeight))
+			out.SourceServiceRevisions = append(out.SourceServiceRevisions, summary(cl, s, rev, weight, test))
 		}
 	}
 	for _, h := range r.Hooks {
@@ -72,6 +76,7 @@ func (st *state) revisionView(cl *cluster, s *service, rev *serviceRevision) typ
 		ServiceRevisionArn: aws.String(rev.ARN), ServiceArn: aws.String(s.ARN), ClusterArn: aws.String(cl.ARN), TaskDefinition: aws.String(rev.TaskDefinition),
 		CreatedAt: aws.Time(rev.CreatedAt), LaunchType: rev.LaunchType, CapacityProviderStrategy: rev.Providers, PlatformVersion: rev.Platform,
 		NetworkConfiguration: rev.Network, LoadBalancers: orEmpty(rev.LoadBalancers), ServiceRegistries: orEmpty(rev.Registries),
+		ServiceConnectConfiguration: rev.Connect,
 	}
 	if rev.Group != "" {
 		lb := types.ServiceRevisionLoadBalancer{TargetGroupArn: aws.String(rev.Group)}

@@ -93,6 +93,9 @@ func deploymentView(s *service, set *taskSet, pending, running int32) types.Depl
 		PendingCount: pending, RunningCount: running, CreatedAt: aws.Time(set.CreatedAt), UpdatedAt: aws.Time(set.UpdatedAt), LaunchType: set.LaunchType,
 		NetworkConfiguration: set.Network, RolloutState: types.DeploymentRolloutStateInProgress, FailedTasks: int32(set.Failed),
 	}
+	if rev := s.revisionOf(set); rev != nil {
+		out.ServiceConnectConfiguration = rev.Connect
+	}
 	if set.Status != setPrimary {
 		out.Status = aws.String("ACTIVE") // a deployment that still has tasks but was replaced (API, Deployment.status)
 	}

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/penstock-cd/penstock/internal/spec"
@@ -56,11 +57,21 @@ func serviceVerdicts() map[string]fieldVerdict {
 	return out
 }
 
+// nativeNone are the fields that the ECS controller knows and a deployment does not write.
+func nativeNone() []string {
+	return []string{"VolumeConfigurations", "VpcLatticeConfigurations", "Monitoring", "GatewayConnectors"}
+}
+
 // withoutEffect warns of fields that are understood and cannot be had. What has no verdict is unknown to the API, or is what
 // DescribeServices shows besides.
-func (l *loader) withoutEffect(n spec.Node) {
+func (l *loader) withoutEffect(n spec.Node, des *desired) {
 	for name, v := range serviceVerdicts() {
-		if v.verdict != verdictNone {
+		if des.Native != nil {
+			if !slices.Contains(nativeNone(), name) {
+				continue
+			}
+			v.why, v.hint = "deployments do not write it, and leave what the service has", "remove it, and set it up beside Penstock"
+		} else if v.verdict != verdictNone {
 			continue
 		}
 		for _, key := range n.Keys() {

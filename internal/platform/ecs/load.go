@@ -45,6 +45,7 @@ func (p *Platform) Load(ctx context.Context, src platform.Source) (platform.Desi
 	des.Task = task
 	if task != nil {
 		l.groups(des)
+		l.connectPorts(des)
 	}
 	warnings, err := d.Finish()
 	if err = spec.Join(err, l.err()); err != nil {
@@ -65,6 +66,9 @@ type loader struct {
 	src  platform.Source
 	d    *spec.Decoder
 	errs []error
+
+	connectAt     spec.Node   // serviceConnectConfiguration of the service file
+	testRuleNodes []spec.Node // the rules in it that lead test requests to the new version
 }
 
 func (l *loader) err() error { return spec.Join(l.errs...) }
@@ -166,9 +170,7 @@ func (l *loader) checkService(n spec.Node, s ecstypes.Service, des *desired) {
 	if len(s.LaunchType) > 0 && len(s.CapacityProviderStrategy) > 0 {
 		l.d.Fail(n.Get("launchType"), "leave one of the two out", "launchType and capacityProviderStrategy exclude each other")
 	}
-	if des.Native == nil {
-		l.withoutEffect(n)
-	}
+	l.withoutEffect(n, des)
 }
 
 // groups checks that the target groups name a container and a port of the task definition, and completes them.

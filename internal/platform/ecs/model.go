@@ -104,6 +104,7 @@ type setShape struct {
 	Capacity        []ecstypes.CapacityProviderStrategyItem `json:"capacityProviderStrategy,omitempty"`
 	PlatformVersion string                                  `json:"platformVersion,omitempty"`
 	Registries      []ecstypes.ServiceRegistry              `json:"serviceRegistries,omitempty"`
+	Connect         *ecstypes.ServiceConnectConfiguration   `json:"serviceConnectConfiguration,omitempty"` // services of the ECS controller only
 }
 
 // service is a live service with its task sets.

@@ -51,6 +51,11 @@ func (a *awsCloud) native(ctx context.Context, live *service, s ecstypes.Service
 		LoadBalancers: s.LoadBalancers, Network: s.NetworkConfiguration, LaunchType: s.LaunchType, Capacity: s.CapacityProviderStrategy,
 		PlatformVersion: aws.ToString(s.PlatformVersion), Registries: s.ServiceRegistries,
 	}}
+	for _, d := range s.Deployments {
+		if aws.ToString(d.Status) == statusPrimary {
+			n.Shape.Connect = d.ServiceConnectConfiguration // DescribeServices shows it with the deployments only
+		}
+	}
 	live.Native = n
 	live.Fields.Deployment, n.Lambda = plainConfig(s.DeploymentConfiguration)
 	if len(s.LoadBalancers) > 0 && s.LoadBalancers[0].AdvancedConfiguration != nil {
@@ -190,7 +195,7 @@ func (a *awsCloud) CreateNative(ctx context.Context, in newService, n nativeDepl
 		LoadBalancers: n.Shape.LoadBalancers, NetworkConfiguration: n.Shape.Network, LaunchType: n.Shape.LaunchType, CapacityProviderStrategy: n.Shape.Capacity,
 		PlatformVersion: opt(n.Shape.PlatformVersion), ServiceRegistries: n.Shape.Registries, EnableECSManagedTags: f.ManagedTags, EnableExecuteCommand: f.Exec,
 		PlacementConstraints: f.PlacementConstraints, PlacementStrategy: f.PlacementStrategy, PropagateTags: f.PropagateTags, Role: opt(f.Role),
-		SchedulingStrategy: f.Scheduling, Tags: tagList(in.Tags), AvailabilityZoneRebalancing: f.Rebalancing,
+		SchedulingStrategy: f.Scheduling, Tags: tagList(in.Tags), AvailabilityZoneRebalancing: f.Rebalancing, ServiceConnectConfiguration: n.Shape.Connect,
 	}
 	if f.Grace > 0 {
 		input.HealthCheckGracePeriodSeconds = &f.Grace
@@ -204,6 +209,7 @@ func (a *awsCloud) Deploy(ctx context.Context, cluster, name string, n nativeDep
 	in := &ecs.UpdateServiceInput{
 		Cluster: opt(cluster), Service: aws.String(name), TaskDefinition: aws.String(n.Revision), DeploymentConfiguration: n.Config, EnableExecuteCommand: aws.Bool(n.Exec),
 		LoadBalancers: orEmpty(n.Shape.LoadBalancers), NetworkConfiguration: n.Shape.Network, PlatformVersion: opt(n.Shape.PlatformVersion),
+		ServiceConnectConfiguration: n.Shape.Connect,
 	}
 	if len(n.Shape.Capacity) > 0 {
 		in.CapacityProviderStrategy = n.Shape.Capacity

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 )
@@ -114,6 +116,9 @@ func (j *job) deployFormer(ctx context.Context) (platform.Outcome, error) {
 	}
 	fields := j.snap.Service.Fields
 	n := nativeDeploy{Revision: rec.ARN, Shape: j.snap.Service.Native.Shape, Config: atOnce(fields.Deployment), Exec: fields.Exec}
+	if c := j.d.Shape.Connect; n.Shape.Connect == nil && c != nil {
+		n.Shape.Connect = &ecstypes.ServiceConnectConfiguration{} // an update that does not mention it would leave it on
+	}
 	if err := j.call(ctx, func() error { return j.c.Deploy(ctx, j.d.Cluster, j.d.Name, n) }); err != nil {
 		return platform.Outcome{}, err
 	}

@@ -15,6 +15,7 @@ import (
 // native reads what a service file of the ECS controller says besides.
 func (l *loader) native(n spec.Node, s ecstypes.Service, des *desired) {
 	des.Native = &native{}
+	l.connect(n.Get("serviceConnectConfiguration"), des)
 	config := &ecstypes.DeploymentConfiguration{}
 	if s.DeploymentConfiguration != nil {
 		config, _ = plainConfig(s.DeploymentConfiguration)
@@ -62,6 +63,9 @@ func (l *loader) nativeGroups(n spec.Node, s ecstypes.Service, des *desired) {
 	adAt := at.Get("advancedConfiguration")
 	const hint = "give loadBalancers one entry with advancedConfiguration: {productionListenerRule: ARN of the rule, roleArn: ARN of the role of Amazon ECS}"
 	switch {
+	case des.Primary == nil && des.Canary == nil && des.connected():
+		l.d.Fail(n.Get("serviceConnectConfiguration"), "write strategy: ROLLING, or put a load balancer before the service",
+			"strategy %s over Service Connect alone cannot be deployed: what share of the requests the clients' proxies give the new version can be read nowhere, and a share that nobody saw is no evidence", des.strategy())
 	case des.Primary == nil || des.Canary == nil:
 		l.d.Fail(at, "name both in input.targetGroups, or targetGroupArn and alternateTargetGroupArn here", "strategy %s needs two target groups", des.strategy())
 	case des.Native.Rule == "":

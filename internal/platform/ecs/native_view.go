@@ -76,6 +76,7 @@ func nativeDrift(d *desired, s *snapshot, want, have object) (object, object) {
 	if v := d.Shape.PlatformVersion; v == "" || v == "LATEST" {
 		delete(shape, "platformVersion") // AWS shows what LATEST was resolved to
 	}
+	connectDrift(d.Shape.Connect, want["placement"], shape)
 	have["placement"] = shape
 	if t := s.primary(); t != nil {
 		have["taskDefinition"] = taskView(s.Revisions[t.Revision].Content)

@@ -176,6 +176,7 @@ func shapeView(s setShape) object {
 		delete(o, "platformVersion")
 	}
 	sortBy(o["capacityProviderStrategy"], "capacityProvider")
+	connectView(o)
 	if n, ok := o["networkConfiguration"].(object); ok {
 		if v, ok := n["awsvpcConfiguration"].(object); ok {
 			if v["assignPublicIp"] == nil {
