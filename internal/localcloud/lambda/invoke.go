@@ -101,3 +101,13 @@ func (c *Lambda) environment(f *function, v *version, number string) map[string]
 	}
 	return env
 }
+
+// Call invokes a function without the wire and tells which version answered; for load inside of the program.
+func (c *Lambda) Call(ctx context.Context, function, qualifier string, event []byte) (version string, res Result, err error) {
+	to, err := c.choose(function, qualifier, event)
+	if err != nil {
+		return "", Result{}, err
+	}
+	res, err = c.run(ctx, to)
+	return to.Version, res, err
+}
