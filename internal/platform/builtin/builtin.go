@@ -28,6 +28,6 @@ func Platforms(o Options) []platform.Platform {
 	aws.Logger = o.Logger
 	return []platform.Platform{
 		ecs.New(aws),
-		lambda.New(lambda.Options{Options: aws}),
+		lambda.New(aws),
 	}
 }

@@ -59,12 +59,12 @@ func versionFrom(c *types.FunctionConfiguration, from *types.FunctionCodeLocatio
 }
 
 // CreateFunction implements functions.
-func (a *awsCloud) CreateFunction(ctx context.Context, d *desired, from code, t tags) error {
-	c := d.Config
+func (a *awsCloud) CreateFunction(ctx context.Context, d *desired, t tags) error {
+	c, from := d.Config, d.Source
 	in := &lambda.CreateFunctionInput{
 		FunctionName: &d.Name, Role: &c.Role, MemorySize: &c.Memory, Timeout: &c.Timeout, Tags: t, PackageType: types.PackageType(d.Source.pack()),
 		Architectures: []types.Architecture{types.Architecture(c.Architecture)}, EphemeralStorage: &types.EphemeralStorage{Size: &c.Storage}, Layers: c.Layers,
-		Code: &types.FunctionCode{ZipFile: from.Zip, ImageUri: set(from.Source.Image), S3Bucket: set(from.Source.Bucket), S3Key: set(from.Source.Key), S3ObjectVersion: set(from.Source.ObjectVersion)},
+		Code: &types.FunctionCode{ImageUri: set(from.Image), S3Bucket: set(from.Bucket), S3Key: set(from.Key), S3ObjectVersion: set(from.ObjectVersion)},
 	}
 	if d.Source.Image == "" {
 		in.Handler, in.Runtime = &c.Handler, types.Runtime(c.Runtime)
@@ -122,10 +122,10 @@ func (a *awsCloud) Configure(ctx context.Context, name string, have, want config
 }
 
 // Upload implements functions. The architecture is a field of the code.
-func (a *awsCloud) Upload(ctx context.Context, name string, from code, revision string) (string, error) {
+func (a *awsCloud) Upload(ctx context.Context, name string, from source, architecture, revision string) (string, error) {
 	out, err := call(ctx, a, "UpdateFunctionCode", a.api.UpdateFunctionCode, &lambda.UpdateFunctionCodeInput{
-		FunctionName: &name, RevisionId: set(revision), Architectures: []types.Architecture{types.Architecture(from.Architecture)}, ZipFile: from.Zip,
-		ImageUri: set(from.Source.Image), S3Bucket: set(from.Source.Bucket), S3Key: set(from.Source.Key), S3ObjectVersion: set(from.Source.ObjectVersion),
+		FunctionName: &name, RevisionId: set(revision), Architectures: []types.Architecture{types.Architecture(architecture)},
+		ImageUri: set(from.Image), S3Bucket: set(from.Bucket), S3Key: set(from.Key), S3ObjectVersion: set(from.ObjectVersion),
 	})
 	if err != nil {
 		return "", err

@@ -17,11 +17,11 @@ type functions interface {
 	// Function reads a function with its tags; nil when it does not exist.
 	Function(ctx context.Context, name string) (*function, error)
 	// CreateFunction makes a function without publishing a version.
-	CreateFunction(ctx context.Context, d *desired, code code, t tags) error
+	CreateFunction(ctx context.Context, d *desired, t tags) error
 	// Configure writes the fields in which have differs from want.
 	Configure(ctx context.Context, name string, have, want config, revision string) error
 	// Upload gives $LATEST other code and returns its hash.
-	Upload(ctx context.Context, name string, code code, revision string) (string, error)
+	Upload(ctx context.Context, name string, from source, architecture, revision string) (string, error)
 	Tag(ctx context.Context, arn string, set tags, remove []string) error
 	DeleteFunction(ctx context.Context, name string) error
 }
@@ -45,19 +45,4 @@ type aliases interface {
 	// SetAlias writes version and weights, if the alias still has the revision of a.
 	SetAlias(ctx context.Context, function, name string, a alias) error
 	DeleteAlias(ctx context.Context, function, name string) error
-}
-
-// code is code on its way to AWS.
-type code struct {
-	Source       source
-	Architecture string
-	Zip          []byte // of a git source
-}
-
-// Sources builds code out of git repositories.
-type Sources interface {
-	// Resolve says which commit a branch, tag or hash of a repository names now.
-	Resolve(ctx context.Context, remote, ref string) (string, error)
-	// Zip packs a directory of a repository at a commit; the same commit gives the same bytes.
-	Zip(ctx context.Context, remote, commit, dir string) ([]byte, error)
 }

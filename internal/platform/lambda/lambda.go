@@ -5,24 +5,19 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/spec"
-
-	"github.com/penstock-cd/penstock/internal/deploy"
 )
 
 // Options are the hooks of New. The zero value talks to AWS as the provider's config says.
-type Options struct {
-	awsaccess.Options
-	// Sources builds code out of git; nil refuses manifests with source.git.
-	Sources Sources
-}
+type Options = awsaccess.Options
 
 // Platform deploys to AWS Lambda. It is safe for use by several goroutines.
 type Platform struct {
 	opt     Options
-	connect func(context.Context, provider, awsaccess.Options) (cloud, error)
+	connect func(context.Context, provider, Options) (cloud, error)
 
 	mu      sync.Mutex
 	clients map[provider]cloud
@@ -35,7 +30,7 @@ func New(opt Options) *Platform {
 	}
 	return &Platform{
 		opt: opt, clients: map[provider]cloud{},
-		connect: func(ctx context.Context, p provider, o awsaccess.Options) (cloud, error) {
+		connect: func(ctx context.Context, p provider, o Options) (cloud, error) {
 			return connectAWS(ctx, p, o)
 		},
 	}
@@ -67,7 +62,7 @@ func (p *Platform) client(ctx context.Context, config spec.Node) (cloud, provide
 	if c, ok := p.clients[prov]; ok {
 		return c, prov, nil
 	}
-	c, err := p.connect(ctx, prov, p.opt.Options)
+	c, err := p.connect(ctx, prov, p.opt)
 	if err != nil {
 		return nil, prov, err
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Load implements platform.Platform.
-func (p *Platform) Load(ctx context.Context, src platform.Source) (platform.Desired, error) {
+func (*Platform) Load(ctx context.Context, src platform.Source) (platform.Desired, error) {
 	out := platform.Desired{Kind: Kind, AutoRollback: true}
 	prov, err := providerOf(src.ProviderConfig)
 	if err != nil {
@@ -36,11 +36,6 @@ func (p *Platform) Load(ctx context.Context, src platform.Source) (platform.Desi
 	warnings, bad := d.Finish()
 	if err = spec.Join(bad, err); err != nil {
 		return out, err
-	}
-	if des.Source.Git != "" {
-		if des.Source.Commit, err = p.resolve(ctx, des.Source); err != nil {
-			return out, err
-		}
 	}
 	out.Warnings = warnings
 	if out.Body, err = json.Marshal(des); err != nil {
@@ -81,21 +76,18 @@ func parse(ctx context.Context, d *spec.Decoder, src platform.Source, name strin
 	return root, nil
 }
 
-// versionOf is what a person calls the code: the image's tag, the object's version, the ref.
+// versionOf is what a person calls the code: the image's tag, or the object's version or name.
 func versionOf(d *desired) deploy.Version {
 	s := d.Source
-	switch {
-	case s.Image != "":
+	if s.Image != "" {
 		name, tag := splitImage(s.Image)
 		return deploy.Version{Kind: "CONTAINER_IMAGE", Name: name, Version: tag, URL: s.Image}
-	case s.Bucket != "":
-		v := s.ObjectVersion
-		if v == "" {
-			v = path.Base(s.Key)
-		}
-		return deploy.Version{Kind: "S3_OBJECT", Name: s.Key, Version: v, URL: "s3://" + s.Bucket + "/" + s.Key}
 	}
-	return deploy.Version{Kind: "GIT_SOURCE", Name: s.Path, Version: s.Ref, URL: s.Git}
+	v := s.ObjectVersion
+	if v == "" {
+		v = path.Base(s.Key)
+	}
+	return deploy.Version{Kind: "S3_OBJECT", Name: s.Key, Version: v, URL: "s3://" + s.Bucket + "/" + s.Key}
 }
 
 // splitImage finds name and tag or digest of an image reference; a port of the registry is not a tag.

@@ -75,18 +75,18 @@ func small(field, line string) string {
 	return manifest(out + line)
 }
 
-func load(t *testing.T, app, function string, opt Options) (platform.Desired, error) {
+func load(t *testing.T, app, function string) (platform.Desired, error) {
 	t.Helper()
 	a, _, err := spec.ReadApplication("shop/app.pipecd.yaml", []byte(app))
 	if err != nil {
 		return platform.Desired{}, err
 	}
 	src := platform.Source{App: deploy.Ref{Name: "shop", Path: "shop"}, Config: a, Files: files{"shop/function.yaml": function}}
-	return New(opt).Load(t.Context(), src)
+	return New(Options{}).Load(t.Context(), src)
 }
 
 func TestLoadTakesEveryField(t *testing.T) {
-	d, err := load(t, head+canary, full, Options{})
+	d, err := load(t, head+canary, full)
 	if err != nil || len(d.Warnings) > 0 {
 		t.Fatal(err, d.Warnings)
 	}
@@ -132,12 +132,10 @@ func TestMistakesAreLocated(t *testing.T) {
 		"our tags":          {head, small("", "  tags: {pipecd-dev-piped: x}\n"), "belongs to the deployment"},
 		"layers and image":  {head, small("", "  layers: [a]\n"), "a function from an image has no layers"},
 		"half a VPC":        {head, small("", "  vpcConfig: {subnetIds: [a]}\n"), "work only together"},
-		"git leaves":        {head, small("image", "  source: {git: x, ref: main, path: ../up}\n  handler: h\n  runtime: r\n"), "must not lead out of the repository"},
-		"git without ref":   {head, small("image", "  source: {git: x}\n  handler: h\n  runtime: r\n"), "spec.source.ref"},
-		"git unknown here":  {head, small("image", "  source: {git: x, ref: main}\n  handler: h\n  runtime: r\n"), "this agent cannot build functions from git"},
+		"git":               {head, small("image", "  source: {git: x, ref: main}\n  handler: h\n  runtime: r\n"), "function.yaml:8:11: spec.source: functions are not built from git by this version"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := load(t, c.app, c.function, Options{})
+			_, err := load(t, c.app, c.function)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
@@ -152,40 +150,11 @@ func TestRemarks(t *testing.T) {
 		"object that may move": {small("image", "  s3Bucket: b\n  s3Key: k\n  handler: h\n  runtime: r\n"), "without its version"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := load(t, head, c.function, Options{})
+			d, err := load(t, head, c.function)
 			if err != nil || !strings.Contains(d.Warnings.String(), c.want) {
 				t.Errorf("warnings %q (%v), want %q", d.Warnings, err, c.want)
 			}
 		})
-	}
-}
-
-// repositories answers for git.
-type repositories struct{ commit string }
-
-func (r repositories) Resolve(context.Context, string, string) (string, error) { return r.commit, nil }
-
-func (r repositories) Zip(context.Context, string, string, string) ([]byte, error) {
-	return []byte("zip of " + r.commit), nil
-}
-
-// TestAGitSourceIsPinned: the ref is resolved once, and another commit is another desired state.
-func TestAGitSourceIsPinned(t *testing.T) {
-	f := small("image", "  source: {git: https://git.example/f.git, ref: main, path: cmd/f}\n  handler: h\n  runtime: provided.al2023\n")
-	digests := map[string]bool{}
-	for _, commit := range []string{"1111", "2222"} {
-		d, err := load(t, head, f, Options{Sources: repositories{commit}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, _ := decodeBody[desired]("desired state", d.Body)
-		if got.Source.Commit != commit {
-			t.Errorf("pinned %+v, want %s", got.Source, commit)
-		}
-		digests[d.Digest] = true
-	}
-	if len(digests) != 2 {
-		t.Error("a moved branch is the same desired state")
 	}
 }
 
@@ -215,7 +184,7 @@ func TestOrderAndDefaultsAreNoDifference(t *testing.T) {
 
 // TestDriftHidesValues: a changed variable is drift, and neither value is shown.
 func TestDriftHidesValues(t *testing.T) {
-	d, err := load(t, head, small("", "  environments: {TOKEN: s3cret}\n"), Options{})
+	d, err := load(t, head, small("", "  environments: {TOKEN: s3cret}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

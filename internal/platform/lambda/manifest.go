@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/penstock-cd/penstock/internal/spec"
@@ -73,17 +72,17 @@ func bounded(o *spec.Object, key string, def, least, most int) int32 {
 	return int32(n)
 }
 
-// decodeSource reads where the code comes from: an image, else an object of S3, else git.
+// decodeSource reads where the code comes from: an image, else an object of S3. Git is understood and refused.
 func decodeSource(o *spec.Object, des *desired) {
 	s, c := &des.Source, &des.Config
 	o.String("image", &s.Image)
 	o.String("s3Bucket", &s.Bucket)
 	o.String("s3Key", &s.Key)
 	o.String("s3ObjectVersion", &s.ObjectVersion)
-	from := o.Object("source")
-	from.String("git", &s.Git)
-	from.String("ref", &s.Ref)
-	from.String("path", &s.Path)
+	from, unused := o.Object("source"), ""
+	for _, key := range []string{"git", "ref", "path"} {
+		from.String(key, &unused)
+	}
 	o.String("handler", &c.Handler)
 	o.String("runtime", &c.Runtime)
 	switch {
@@ -105,14 +104,11 @@ func decodeSource(o *spec.Object, des *desired) {
 		if s.ObjectVersion == "" {
 			o.Warn("s3Bucket", "turn versioning of the bucket on and give s3ObjectVersion", "names an object without its version: what lies under the key may change without a commit, and is not deployed then")
 		}
-	case s.Git != "" || from.Exists():
-		from.Required("git", "ref")
-		s.Key, s.ObjectVersion = "", ""
-		if strings.HasPrefix(s.Path, "/") || slices.Contains(strings.Split(s.Path, "/"), "..") {
-			from.Fail("path", "a directory in that repository", "must not lead out of the repository, found %q", s.Path)
-		}
+	case from.Exists():
+		o.Fail("source", "build the zip in CI and name it with s3Bucket, s3Key and s3ObjectVersion", "functions are not built from git by this version")
+		return
 	default:
-		o.Fail("image", "give image, or s3Bucket and s3Key, or source", "the manifest names no code")
+		o.Fail("image", "give image, or s3Bucket and s3Key", "the manifest names no code")
 		return
 	}
 	o.Required("handler", "runtime")

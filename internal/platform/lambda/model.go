@@ -70,21 +70,17 @@ type config struct {
 	Subnets        []string          `json:"subnets,omitempty"`
 }
 
-// source is where code comes from: exactly one of Image, Bucket and Git is set.
+// source is where code comes from: one of Image and Bucket is set.
 type source struct {
 	Image         string `json:"image,omitempty"`
 	Bucket        string `json:"bucket,omitempty"`
 	Key           string `json:"key,omitempty"`
 	ObjectVersion string `json:"objectVersion,omitempty"`
-	Git           string `json:"git,omitempty"`
-	Ref           string `json:"ref,omitempty"`
-	Path          string `json:"path,omitempty"`
-	Commit        string `json:"commit,omitempty"` // that Ref named when the file was read
 }
 
 // id names a source in a tag. Lambda does not tell where a zip came from, and keys of S3 may hold what a tag may not.
 func (s source) id() string {
-	h := sha256.Sum256([]byte(strings.Join([]string{s.Image, s.Bucket, s.Key, s.ObjectVersion, s.Git, s.Commit, s.Path}, "\n")))
+	h := sha256.Sum256([]byte(strings.Join([]string{s.Image, s.Bucket, s.Key, s.ObjectVersion}, "\n")))
 	return hex.EncodeToString(h[:16])
 }
 

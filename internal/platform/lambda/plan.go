@@ -92,9 +92,6 @@ func (p *planner) check(stages []request) error {
 	if f != nil && f.Latest.Package != p.d.Source.pack() {
 		return invalid("function %s holds code of type %s, the manifest declares %s: Lambda cannot change that; give the manifest another name and move the triggers", p.d.Name, f.Latest.Package, p.d.Source.pack())
 	}
-	if p.d.Source.Git != "" && p.d.Source.Commit == "" {
-		return invalid("the commit of source.ref %s is not known", p.d.Source.Ref)
-	}
 	v := p.snap.serving()
 	for _, s := range stages {
 		if s.Name != stagePromote || s.opt.Percent == 0 || s.opt.Percent == 100 {

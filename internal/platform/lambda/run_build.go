@@ -10,29 +10,6 @@ import (
 	"github.com/penstock-cd/penstock/internal/platform"
 )
 
-// resolve pins what a git ref names now.
-func (p *Platform) resolve(ctx context.Context, s source) (string, error) {
-	if p.opt.Sources == nil {
-		return "", deploy.Errorf(deploy.CodeInvalid, "source.git %s: this agent cannot build functions from git; build the zip in CI and name it with s3Bucket and s3Key", s.Git)
-	}
-	return p.opt.Sources.Resolve(ctx, s.Git, s.Ref)
-}
-
-// code is the code of the manifest on its way to AWS.
-func (j *job) code(ctx context.Context) (code, error) {
-	out := code{Source: j.d.Source, Architecture: j.d.Config.Architecture}
-	s := j.d.Source
-	if s.Git == "" {
-		return out, nil
-	}
-	if j.p.opt.Sources == nil {
-		return out, platform.Final(fmt.Errorf("this agent cannot build functions from git"))
-	}
-	var err error
-	out.Zip, err = j.p.opt.Sources.Zip(ctx, s.Git, s.Commit, s.Path)
-	return out, err
-}
-
 // create makes the function. Its name is unique, and its tags say whose it is: a repeat finds it.
 func (j *job) create(ctx context.Context) (platform.Outcome, error) {
 	token := j.token(objFunction)
@@ -52,14 +29,10 @@ func (j *job) create(ctx context.Context) (platform.Outcome, error) {
 		}
 		return orStop(j.unseen(ctx, "function "+j.d.Name))
 	}
-	from, err := j.code(ctx)
-	if err != nil {
-		return platform.Outcome{}, err
-	}
 	if err := j.making(ctx, objFunction, token, j.d.Name); err != nil {
 		return platform.Outcome{}, err
 	}
-	if err := j.c.CreateFunction(ctx, j.d, from, merged(j.d.Tags, j.managed())); err != nil {
+	if err := j.c.CreateFunction(ctx, j.d, merged(j.d.Tags, j.managed())); err != nil {
 		return platform.Outcome{}, err
 	}
 	j.logf("function %s created", j.d.Name)
@@ -157,11 +130,7 @@ func (j *job) upload(ctx context.Context) (platform.Outcome, error) {
 		}
 		return done(platform.Remember(ctx, j.j, keyCode, codeRecord{Source: j.d.Source.id(), Sha: f.Latest.Sha}))
 	}
-	from, err := j.code(ctx)
-	if err != nil {
-		return platform.Outcome{}, err
-	}
-	sha, err := j.c.Upload(ctx, j.d.Name, from, f.Latest.Revision)
+	sha, err := j.c.Upload(ctx, j.d.Name, j.d.Source, j.d.Config.Architecture, f.Latest.Revision)
 	if err != nil {
 		return platform.Outcome{}, err
 	}

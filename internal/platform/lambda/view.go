@@ -102,17 +102,14 @@ func tagView(t tags) object {
 
 // sourceView is where code comes from, in the words of a manifest.
 func sourceView(s source) object {
-	switch {
-	case s.Image != "":
+	if s.Image != "" {
 		return object{"image": s.Image}
-	case s.Bucket != "":
-		o := object{"s3Bucket": s.Bucket, "s3Key": s.Key}
-		if s.ObjectVersion != "" {
-			o["s3ObjectVersion"] = s.ObjectVersion
-		}
-		return o
 	}
-	return object{"git": s.Git, "ref": s.Ref, "path": s.Path, "commit": s.Commit}
+	o := object{"s3Bucket": s.Bucket, "s3Key": s.Key}
+	if s.ObjectVersion != "" {
+		o["s3ObjectVersion"] = s.ObjectVersion
+	}
+	return o
 }
 
 // desiredView is what the files declare, as it works.

@@ -38,13 +38,13 @@ type pool struct {
 func (r *Runtime) Check(code lambda.Code) error {
 	if code.Image != "" {
 		if _, ok := r.opts.Catalogue.Lookup(code.Image); !ok {
-			return fmt.Errorf("Source image %s does not exist. Provide a valid source image.", code.Image) //nolint:staticcheck // AWS's words
+			return fmt.Errorf("Source image %s does not exist. Provide a valid source image.", code.Image) //nolint:revive,staticcheck // AWS's words
 		}
 		return nil
 	}
 	files, err := zip.NewReader(bytes.NewReader(code.Zip), int64(len(code.Zip)))
 	if err != nil {
-		return errors.New("Could not unzip uploaded file. Please check your file, then try to upload again.") //nolint:staticcheck // AWS's words
+		return errors.New("Could not unzip uploaded file. Please check your file, then try to upload again.") //nolint:revive,staticcheck // AWS's words
 	}
 	if !strings.HasPrefix(code.Runtime, "provided") {
 		return fmt.Errorf("runtime %s is not run by the local cloud: it runs provided.al2023 with a bootstrap", code.Runtime)
@@ -61,7 +61,7 @@ func (r *Runtime) Check(code lambda.Code) error {
 		return errors.New("the zip has no bootstrap at its top: runtime " + code.Runtime + " runs nothing else")
 	}
 	if size > maxUnzipped {
-		return fmt.Errorf("Unzipped size must be smaller than %d bytes", maxUnzipped) //nolint:staticcheck // AWS's words
+		return fmt.Errorf("Unzipped size must be smaller than %d bytes", maxUnzipped) //nolint:revive,staticcheck // AWS's words
 	}
 	return nil
 }
