@@ -13,7 +13,6 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/localcloud/lambda"
-	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	platformlambda "github.com/penstock-cd/penstock/internal/platform/lambda"
 	"github.com/penstock-cd/penstock/internal/store"
 )
@@ -51,7 +50,7 @@ func (w *World) CommitLambda(name, image, body string) string {
 
 // lambdaPlatform is the platform of one agent process, or of somebody who looks on.
 func lambdaPlatform(a *AWS, client *http.Client) *platformlambda.Platform {
-	return platformlambda.New(platformlambda.Options{Options: awsaccess.Options{HTTPClient: client, Endpoint: a.Cloud.Endpoint(), Credentials: a.Credentials()}})
+	return platformlambda.New(platformlambda.Options{HTTPClient: client, Endpoint: a.Cloud.Endpoint(), Credentials: a.Credentials()})
 }
 
 // restOp names the operation of a call to Lambda.

@@ -147,7 +147,8 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 		l.w.watch.troubled(l.p)
 	}
 	call.Fresh = !call.Write && l.fresh(call, body)
-	if resp.StatusCode >= 300 {
+	answered := resp.StatusCode < 300 || call.rest != "" && !call.Write && resp.StatusCode == http.StatusNotFound // Lambda says so that something is not there
+	if !answered {
 		l.w.watch.troubled(l.p)
 	}
 	if call.Write && resp.StatusCode < 300 {
@@ -165,7 +166,7 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if !call.Write && resp.StatusCode < 300 {
+	if !call.Write && answered {
 		sightOf(ctx).saw(call.Op)
 		if hooks.remember > 0 {
 			l.memorise(call, resp, body)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
-	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/platform/lambda"
 	"github.com/penstock-cd/penstock/internal/platform/platformtest"
 	"github.com/penstock-cd/penstock/internal/spec"
@@ -25,7 +24,7 @@ func lambdaSubject(t *testing.T) platformtest.Subject {
 	a := world.NewAWS(t)
 	t.Cleanup(func() { a.Close(t) })
 	// The platform knows nothing between two steps but its clients, whose making takes most of the time.
-	p := lambda.New(lambda.Options{Options: awsaccess.Options{HTTPClient: &http.Client{Transport: a.Cloud.Transport()}, Endpoint: a.Cloud.Endpoint(), Credentials: a.Credentials()}})
+	p := lambda.New(lambda.Options{HTTPClient: &http.Client{Transport: a.Cloud.Transport()}, Endpoint: a.Cloud.Endpoint(), Credentials: a.Credentials()})
 	return platformtest.Subject{
 		Sleep:    time.Sleep,
 		Platform: func() platform.Platform { return p },
