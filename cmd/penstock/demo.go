@@ -17,7 +17,7 @@ func newDemoCommand(s streams) *cobra.Command {
 		Use:   "demo",
 		Short: "See a real canary on this machine: server, agent, local cloud and git in one process",
 		Long: `Start everything on this machine, deploy v1, send a steady load, commit v2 and follow it. Nothing is needed but git.
-Scenarios: ` + strings.Join(demo.Scenarios(), ", ") + `.
+Platforms: ` + strings.Join(demo.Platforms(), ", ") + `. Scenarios: ` + strings.Join(demo.Scenarios(), ", ") + `.
 With --once the program ends with the scenario: 0 when it ended as it should, 1 when not.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,6 +34,7 @@ With --once the program ends with the scenario: 0 when it ended as it should, 1 
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&o.Scenario, "scenario", "canary", "what to show: "+strings.Join(demo.Scenarios(), ", "))
+	fl.StringVar(&o.Platform, "platform", "ecs", "what to deploy to: "+strings.Join(demo.Platforms(), ", "))
 	fl.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address of the control plane and its page; port 0 takes any")
 	fl.BoolVar(&o.Once, "once", false, "end with the scenario")
 	fl.BoolVar(&o.JSON, "json", false, "with --once: print one JSON object")

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/builtin"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
@@ -137,11 +139,18 @@ func (f *foreignAgent) tell(p *spec.Piped) {
 	say(p.Git.Email == spec.DefaultGitEmail, "git.email: %s when it is left out", spec.DefaultGitEmail)
 	others := map[string]bool{}
 	for _, v := range p.PlatformProviders {
-		if v.Type != "ECS" && !others[v.Type] {
+		if !deployedTo(v.Type) && !others[v.Type] {
 			others[v.Type] = true
 			say(true, "platform providers of type %s: nothing is deployed to them by this version", v.Type)
 		}
 	}
+}
+
+// deployedTo reports whether a platform of this version belongs to a type of provider: ECS is that of ECSApp.
+func deployedTo(kind string) bool {
+	return slices.ContainsFunc(builtin.Platforms(builtin.Options{}), func(p platform.Platform) bool {
+		return strings.ToUpper(strings.TrimSuffix(string(p.Kind()), "App")) == kind
+	})
 }
 
 var userInfo = regexp.MustCompile(`//[^/]*@`)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 
 	"github.com/spf13/cobra"
 
@@ -14,18 +15,21 @@ import (
 )
 
 func newLocalCloudCommand(s streams) *cobra.Command {
-	var listen, profile, stateDir string
+	var listen, profile, stateDir, objects string
 	var seed uint64
 	var asJSON bool
 	var logs logFlags
 	cmd := &cobra.Command{
 		Use:   "localcloud",
-		Short: "Run an AWS-compatible cloud on this machine (ECS, ELBv2, SSM, Secrets Manager, STS)",
-		Long: `Run a local cloud: tasks are processes behind a weighted HTTP router. It listens on loopback only and prints the
+		Short: "Run an AWS-compatible cloud on this machine (ECS, ELBv2, Lambda, SSM, Secrets Manager, STS)",
+		Long: `Run a local cloud: tasks are processes behind a weighted HTTP router, functions behind the Lambda runtime interface. It listens on loopback only and prints the
 credential of this run; image demo:VERSION runs the built-in demo service.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := localcloud.Options{Listen: listen, Seed: seed, StateDir: stateDir, ListenerAddr: func(int) string { return "127.0.0.1:0" }}
+			o := localcloud.Options{Listen: listen, Seed: seed, StateDir: stateDir, ListenerAddr: func(int) string { return "127.0.0.1:0" }, FunctionAddr: func() string { return "127.0.0.1:0" }}
+			if objects != "" {
+				o.Object = objectsIn(objects)
+			}
 			var err error
 			if o.Profile, err = localcloud.ProfileNamed(profile); err != nil {
 				return usagef("%w", err)
@@ -40,10 +44,23 @@ credential of this run; image demo:VERSION runs the built-in demo service.`,
 	fl.StringVar(&listen, "listen", "127.0.0.1:0", "loopback address of the endpoint")
 	fl.StringVar(&profile, "profile", "aws-like", "how it behaves in time: ideal or aws-like")
 	fl.StringVar(&stateDir, "state-dir", "", "keep the state of the control planes in this directory")
+	fl.StringVar(&objects, "objects", "", "directory that stands for S3: the code of functions lies in BUCKET/KEY")
 	fl.Uint64Var(&seed, "seed", 1, "seed of ids and random choices")
 	fl.BoolVar(&asJSON, "json", false, "print endpoint and credential as one JSON object")
 	logs.add(cmd)
 	return cmd
+}
+
+// objectsIn reads objects of S3 from files below a directory. Versions are not kept apart.
+func objectsIn(dir string) func(bucket, key, version string) ([]byte, error) {
+	return func(bucket, key, _ string) ([]byte, error) {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = root.Close() }()
+		return root.ReadFile(path.Join(bucket, key))
+	}
 }
 
 func runLocalCloud(ctx context.Context, s streams, o localcloud.Options, asJSON bool) error {

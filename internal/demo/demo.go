@@ -1,6 +1,6 @@
 // Package demo shows a real rollout on one machine: a control plane, an agent,
-// a local cloud that runs tasks as processes behind a weighted router, and a
-// git repository, all in one process, under a steady load. What it prints is
+// a local cloud that runs tasks as processes behind a weighted router, or a
+// function behind an alias, and a git repository, all in one process, under a steady load. What it prints is
 // what the load client counted. It may know every part; only cmd/penstock
 // imports it.
 package demo
@@ -18,6 +18,7 @@ import (
 
 // Options say what to show.
 type Options struct {
+	Platform string // one of Platforms; "" means ecs
 	Scenario string // one of Scenarios; "" means canary
 	Listen   string // of the control plane; "" means 127.0.0.1:8080
 	Once     bool   // end with the scenario instead of staying up
@@ -48,6 +49,9 @@ const (
 var ErrNotAsExpected = errors.New("the scenario did not end as it should")
 
 func (o *Options) prepare() error {
+	if o.Platform == "" {
+		o.Platform = "ecs"
+	}
 	if o.Scenario == "" {
 		o.Scenario = "canary"
 	}
@@ -69,8 +73,11 @@ func (o *Options) prepare() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	_, err := scenarioNamed(o.Scenario)
-	return err
+	sc, err := scenarioNamed(o.Scenario)
+	if err != nil {
+		return err
+	}
+	return sc.fits(o.Platform)
 }
 
 // Run shows one scenario. With Once it returns when the scenario has ended:

@@ -31,6 +31,37 @@ func TestFilesOfEveryScenarioAreValid(t *testing.T) {
 	}
 }
 
+func TestFilesOfAFunctionAreValid(t *testing.T) {
+	w := &world{opt: Options{Wait: 25 * time.Second}}
+	for _, sc := range scenarios {
+		if sc.fits("lambda") != nil {
+			continue
+		}
+		files := w.targetOf("lambda").files(sc, "v2")
+		app, warnings, err := spec.ReadApplication("app.pipecd.yaml", []byte(files["shop/app.pipecd.yaml"]))
+		if err != nil || len(warnings) > 0 {
+			t.Fatalf("%v %v", err, warnings)
+		}
+		if got := app.Stages[2].Name; len(app.Stages) != 4 || got != sc.waitStage() {
+			t.Errorf("%s: %d stages, the third is %s", sc.name, len(app.Stages), got)
+		}
+		if _, _, err := spec.Parse("function.yaml", []byte(files["shop/function.yaml"])); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestScenariosThatNeedHealthChecks(t *testing.T) {
+	for _, c := range []struct {
+		platform, scenario, want string
+	}{{"lambda", "bad-release", "needs health checks"}, {"lambda", "bad-start", "needs health checks"}, {"lambda", "canary", ""}, {"kubernetes", "canary", "there are ecs, lambda"}} {
+		o := Options{Platform: c.platform, Scenario: c.scenario}
+		if err := o.prepare(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s on %s: %v, want %q", c.scenario, c.platform, err, c.want)
+		}
+	}
+}
+
 // fine is a report of a canary that went well.
 func fine() report {
 	share := func(v2 float64) map[string]float64 { return map[string]float64{"v1": 1 - v2, "v2": v2} }

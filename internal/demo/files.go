@@ -15,16 +15,13 @@ func appFile(primary, canary string, share int, wait time.Duration, approval boo
 	stages := []string{
 		"      - name: ECS_CANARY_ROLLOUT\n        with: {scale: 30}",
 		fmt.Sprintf("      - name: ECS_TRAFFIC_ROUTING\n        with: {canary: %d}", share),
-		fmt.Sprintf("      - name: WAIT\n        with: {duration: %s}", wait),
+		waitStages(wait, approval),
 		"      - name: ECS_PRIMARY_ROLLOUT",
 		"      - name: ECS_TRAFFIC_ROUTING\n        with: {primary: 100}",
 		"      - name: ECS_CANARY_CLEAN",
 	}
 	if share == 100 {
 		stages[0] = "      - name: ECS_CANARY_ROLLOUT\n        with: {scale: 100}"
-	}
-	if approval {
-		stages[2] = "      - name: WAIT_APPROVAL\n        with: {timeout: 30m}"
 	}
 	return fmt.Sprintf(`apiVersion: pipecd.dev/v1beta1
 kind: ECSApp

@@ -17,7 +17,7 @@ type sample struct {
 	unwell   bool               // a target that was healthy fails its checks
 }
 
-// observer samples the router beside the load client. What it predicts from
+// observer samples the data plane beside the load client. What it predicts from
 // weights and targets is compared with what the clients counted.
 type observer struct {
 	w  *world
@@ -34,7 +34,7 @@ func (o *observer) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s := o.sample()
+			s := o.w.target.sample()
 			o.mu.Lock()
 			o.s = append(o.s, s)
 			o.mu.Unlock()
@@ -42,9 +42,9 @@ func (o *observer) watch(ctx context.Context) {
 	}
 }
 
-// sample reads what each node applies now and who is behind each group.
-func (o *observer) sample() sample {
-	w := o.w
+// routed reads what each node of the load balancer applies now and who is
+// behind each group.
+func (w *world) routed() sample {
 	s := sample{at: time.Now(), expected: map[string]float64{}, weights: map[string]float64{}}
 	groups, unwell := w.targets()
 	s.unwell = unwell

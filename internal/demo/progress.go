@@ -35,13 +35,17 @@ func (p *progress) say(format string, args ...any) {
 }
 
 func (p *progress) welcome() {
+	shop := p.w.target.entrance()
+	if shop == "" {
+		shop = "once v1 is live"
+	}
 	_, _ = fmt.Fprintf(p.to, `Penstock demo: %s
   page        %s   user admin   password %s
-  shop        http://%s/
+  shop        %s
   repository  %s
   CLI         export PENSTOCK_SERVER=%s PENSTOCK_TOKEN=%s
 
-`, p.o.Scenario, p.w.server.URL, p.w.password, p.w.cloud.Router().Addr(p.w.stage.listener), p.w.gitURL, p.w.server.URL, p.w.token)
+`, p.o.Scenario, p.w.server.URL, p.w.password, shop, p.w.gitURL, p.w.server.URL, p.w.token)
 }
 
 // deployment prints a line when the stage changes and every few seconds.
@@ -104,7 +108,7 @@ func (p *progress) stay() {
 	_, _ = fmt.Fprintf(p.to, `
   The demo stays up. Look at the page, or ship a version of your own:
     git clone %s shop && cd shop
-    sed -i 's/v2/v3/' shop/taskdef.yaml && git commit -am "Ship v3" && git push
+    sed -i 's/v2/v3/' %s && git commit -am "Ship v3" && git push
   Ctrl-C ends it.
-`, p.w.gitURL)
+`, p.w.gitURL, p.w.target.edited())
 }

@@ -65,9 +65,9 @@ type final struct {
 func judge(sc scenario, d *penstockv1.Deployment, l *load, obs *observer, act *actor, began, ended time.Time) report {
 	all := l.between(began, ended)
 	r := report{
-		Scenario: sc.name, Requests: requests{Total: all.Total, Failed: all.Failed, FailedOnCanary: obs.w.failedOn(obs.w.stage.canary)},
+		Scenario: sc.name, Requests: requests{Total: all.Total, Failed: all.Failed, FailedOnCanary: obs.w.target.failedOnCanary()},
 		Deployment: deploymentReport{ID: d.Id, Status: d.Status, End: d.End, Display: d.Display, Reason: d.GetFailed().GetText()},
-		Final:      final{Share: rounded(l.between(ended.Add(-2*time.Second), ended).share()), Weights: obs.w.shownWeights()},
+		Final:      final{Share: rounded(l.between(ended.Add(-2*time.Second), ended).share()), Weights: obs.w.target.sample().weights},
 		Errors:     l.firstErrors(),
 	}
 	for _, s := range d.Stages {

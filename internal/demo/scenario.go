@@ -64,11 +64,8 @@ func play(ctx context.Context, w *world, sc scenario, p *progress) (report, erro
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the scenario took longer than %s", limit))
 		defer cancel()
 	}
-	app := appFile(w.stage.primary, w.stage.canary, sc.share, w.opt.Wait, sc.approval)
 	p.say("commit v1: the agent finds the application in git and deploys it")
-	_, err := w.commit(ctx, "Ship v1", map[string]string{
-		appDir + "/app.pipecd.yaml": app, appDir + "/servicedef.yaml": serviceFile(w.stage.cluster), appDir + "/taskdef.yaml": taskFile("v1", nil),
-	})
+	_, err := w.commit(ctx, "Ship v1", w.target.files(sc, "v1"))
 	if err != nil {
 		return report{}, err
 	}
@@ -83,24 +80,27 @@ func play(ctx context.Context, w *world, sc scenario, p *progress) (report, erro
 	if first.Display != "SUCCESS" {
 		return report{}, fmt.Errorf("v1 could not be deployed: %s: %s", first.Display, first.GetFailed().GetText())
 	}
+	if err := w.target.open(ctx); err != nil {
+		return report{}, fmt.Errorf("open the shop: %w", err)
+	}
 	return playChange(ctx, w, sc, p, id, first)
 }
 
 // playChange commits v2 under load.
 func playChange(ctx context.Context, w *world, sc scenario, p *progress, app string, first *penstockv1.Deployment) (report, error) {
 	run, stop := context.WithCancel(ctx)
-	l := startLoad(run, "http://"+w.cloud.Router().Addr(w.stage.listener)+"/", w.opt.Rate)
+	l := startLoad(run, w.target.entrance(), w.opt.Rate)
 	obs := &observer{w: w}
 	l.wg.Go(func() { obs.watch(run) })
 	defer func() { stop(); l.wg.Wait() }()
 
-	p.say("v1 is live; %d requests a second go through the load balancer", w.opt.Rate)
+	p.say("v1 is live; %d requests a second go to %s", w.opt.Rate, w.target.entrance())
 	began := time.Now()
 	if err := pause(ctx, 3*time.Second); err != nil {
 		return report{}, err
 	}
 	p.say("commit v2: %s", sc.desc)
-	if _, err := w.commit(ctx, "Ship v2", map[string]string{appDir + "/taskdef.yaml": taskFile("v2", sc.env)}); err != nil {
+	if _, err := w.commit(ctx, "Ship v2", w.target.files(sc, "v2")); err != nil {
 		return report{}, err
 	}
 	act := &actor{w: w, sc: sc, p: p}

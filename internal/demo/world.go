@@ -41,6 +41,7 @@ type world struct {
 	runtime  *process.Runtime
 	cloud    *localcloud.Cloud
 	stage    stageSet
+	target   target
 	git      *githttp.Server
 	gitHTTP  *http.Server
 	gitURL   string
@@ -67,6 +68,7 @@ func random() string {
 // startWorld starts all parts; what was started is closed again on failure.
 func startWorld(ctx context.Context, dir string, o Options) (*world, error) {
 	w := &world{opt: o, password: random(), secret: random(), agentEnd: make(chan error, 1)}
+	w.target = w.targetOf(o.Platform)
 	for _, step := range []struct {
 		name string
 		run  func(context.Context, string) error
@@ -106,7 +108,7 @@ func (w *world) startCloud(ctx context.Context, _ string) error {
 	}
 	w.cloud, err = localcloud.New(localcloud.Options{
 		Listen: "127.0.0.1:0", Profile: profile, Runtime: w.runtime, Seed: uint64(time.Now().UnixNano()),
-		ListenerAddr: func(int) string { return "127.0.0.1:0" }, Log: w.opt.Logger.With("part", "cloud"),
+		ListenerAddr: func(int) string { return "127.0.0.1:0" }, FunctionAddr: func() string { return "127.0.0.1:0" }, Log: w.opt.Logger.With("part", "cloud"),
 	})
 	if err != nil {
 		return err
@@ -115,8 +117,7 @@ func (w *world) startCloud(ctx context.Context, _ string) error {
 		return err
 	}
 	w.onClose(func() { _ = w.cloud.Close() })
-	w.stage, err = buildStage(ctx, w.cloud)
-	return err
+	return w.target.prepare(ctx)
 }
 
 func (w *world) startGit(ctx context.Context, dir string) error {
@@ -180,6 +181,7 @@ func (w *world) startAgent(ctx context.Context, dir string) error {
 		return err
 	}
 	w.agentID = identity.AgentID()
+	name, kind := w.target.provider()
 	file := fmt.Sprintf(`apiVersion: pipecd.dev/v1beta1
 kind: Piped
 spec:
@@ -192,13 +194,13 @@ spec:
       remote: %s
       branch: main
   platformProviders:
-    - name: ecs
-      type: ECS
+    - name: %s
+      type: %s
       config:
         region: us-east-1
         endpoint: %s
         settleTime: %s
-`, project, w.agentID, base64.StdEncoding.EncodeToString([]byte(key)), w.server.URL, w.gitURL, w.cloud.Endpoint(), w.opt.Settle)
+`, project, w.agentID, base64.StdEncoding.EncodeToString([]byte(key)), w.server.URL, w.gitURL, name, kind, w.cloud.Endpoint(), w.opt.Settle)
 	conf, err := piped.Read(ctx, piped.Source{Data: base64.StdEncoding.EncodeToString([]byte(file))}, piped.Options{})
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/localcloud/awswire"
 	"github.com/penstock-cd/penstock/internal/localcloud/ecs"
+	"github.com/penstock-cd/penstock/internal/localcloud/lambda"
 	"github.com/penstock-cd/penstock/internal/localcloud/router"
 )
 
@@ -26,6 +27,7 @@ type State struct {
 	At        time.Time       `json:"at"`
 	Profile   string          `json:"profile"`
 	ECS       ecs.Dump        `json:"ecs"`
+	Lambda    *lambda.Dump    `json:"lambda,omitempty"`
 	Listeners []ListenerState `json:"listeners"`
 }
 
@@ -39,7 +41,7 @@ type ListenerState struct {
 
 // AdminHandler answers, below /_admin/ and with the run's secret key as bearer token:
 //
-//	GET    state                 services, task sets, tasks, targets, effective weights
+//	GET    state                 services, task sets, tasks, targets, effective weights, functions
 //	GET    calls                 calls per operation, and every write with its time
 //	GET    faults                faults in effect
 //	POST   faults                a Fault as JSON; answers it with its id
@@ -165,6 +167,10 @@ func (c *Cloud) runningTask(id string) (ecs.DumpTask, bool) {
 // State returns the present state of the whole cloud, not delayed by any lag.
 func (c *Cloud) State() State {
 	out := State{At: c.opts.Clock.Now().UTC(), Profile: c.opts.Profile.Name, ECS: c.ecs.Dump(), Listeners: []ListenerState{}}
+	if c.lambda != nil {
+		d := c.lambda.Dump()
+		out.Lambda = &d
+	}
 	for _, arn := range c.listeners() {
 		out.Listeners = append(out.Listeners, ListenerState{ARN: arn, Address: c.router.Addr(arn), Weights: c.router.Effective(arn)})
 	}

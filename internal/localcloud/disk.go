@@ -42,7 +42,7 @@ const (
 )
 
 // loadOrder puts target groups before the services whose tasks register with them.
-func loadOrder() []string { return []string{"elb", "ssm", "secrets", "ecs"} }
+func loadOrder() []string { return []string{"elb", "ssm", "secrets", "ecs", "lambda"} }
 
 func (d *disk) load() error {
 	if d.dir == "" {
@@ -73,7 +73,7 @@ func (d *disk) decode(body []byte) error {
 		return errors.New("its content is not what was saved, it was damaged or edited")
 	}
 	for _, name := range loadOrder() {
-		if saved[name] == nil {
+		if saved[name] == nil || d.parts[name] == nil {
 			continue
 		}
 		if err := d.parts[name].Load(saved[name]); err != nil {
@@ -92,6 +92,9 @@ const sumKey = "sha256"
 func sumOf(saved map[string]json.RawMessage) string {
 	h := sha256.New()
 	for _, name := range loadOrder() {
+		if saved[name] == nil {
+			continue // a service that was not there yet
+		}
 		_, _ = fmt.Fprintf(h, "%s %d ", name, len(saved[name])) // never fails (hash.Hash)
 		_, _ = h.Write(saved[name])
 	}

@@ -67,8 +67,11 @@ func isRead(operation string) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(operation, "AssumeRole")
+	return strings.HasPrefix(operation, "AssumeRole") || operation == invoke
 }
+
+// invoke is the one operation that is no control plane: it changes nothing and meets no call limit.
+const invoke = "Invoke"
 
 // intercept implements awswire.Interceptor.
 func (g *gate) intercept(ctx context.Context, call awswire.Call, next func(context.Context) (any, error)) (any, error) {
@@ -206,7 +209,7 @@ func (g *gate) throttle(call awswire.Call) error {
 		group = call.Service + ":read"
 	}
 	limit, limited := g.profile.Throttle[group]
-	if !limited {
+	if !limited || call.Operation == invoke {
 		return nil
 	}
 	g.mu.Lock()
@@ -225,10 +228,15 @@ func (g *gate) throttle(call awswire.Call) error {
 	return nil
 }
 
-// throttled is AWS's answer beyond the limit: ThrottlingException for JSON services, Throttling for Query services, both with status 400.
+// throttled is AWS's answer beyond the limit: ThrottlingException for JSON services, Throttling for Query services, both with status 400, and
+// TooManyRequestsException with status 429 for Lambda.
 func throttled(p awswire.Protocol) *awserr.Error {
-	if p == awswire.QueryXML {
+	switch p {
+	case awswire.QueryXML:
 		return awserr.New("Throttling", "Rate exceeded")
+	case awswire.RESTJSON:
+		return &awserr.Error{Code: "TooManyRequestsException", Message: "Rate exceeded", Status: 429}
+	case awswire.JSON11:
 	}
 	return awserr.New("ThrottlingException", "Rate exceeded")
 }

@@ -1,5 +1,6 @@
-// Package localcloud is an AWS-compatible cloud on this machine: ECS with the controllers EXTERNAL and ECS, Elastic Load Balancing, SSM parameters, Secrets Manager
-// and STS behind one endpoint. Tasks are real processes behind a real weighted router, or live in memory for virtual time: runtime, prober and clock are injected.
+// Package localcloud is an AWS-compatible cloud on this machine: ECS with the controllers EXTERNAL and ECS, Elastic Load Balancing, Lambda, SSM parameters,
+// Secrets Manager and STS behind one endpoint. Tasks are real processes behind a real weighted router, functions are real processes behind the Lambda runtime
+// interface; or both live in memory for virtual time: runtime, prober and clock are injected.
 //
 // It is for the demo, for tests and for rehearsing pipelines. It is written from AWS's documentation, listens on loopback only, checks every call's signature
 // against the credential of the run, and refuses browsers.
@@ -25,6 +26,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/localcloud/clock"
 	"github.com/penstock-cd/penstock/internal/localcloud/ecs"
 	"github.com/penstock-cd/penstock/internal/localcloud/elb"
+	"github.com/penstock-cd/penstock/internal/localcloud/lambda"
 	"github.com/penstock-cd/penstock/internal/localcloud/router"
 	"github.com/penstock-cd/penstock/internal/localcloud/secrets"
 	"github.com/penstock-cd/penstock/internal/localcloud/ssm"
@@ -39,8 +41,15 @@ type Options struct {
 	Profile Profile
 	// Seed fixes identifiers and every random draw except credentials.
 	Seed uint64
-	// Runtime runs the tasks; the caller closes it after the cloud. A runtime that is also an elb.Prober or a router.Deliverer is used as these too.
+	// Runtime runs the tasks; the caller closes it after the cloud. A runtime that is also an elb.Prober, a router.Deliverer or a lambda.Runtime is used as
+	// these too.
 	Runtime ecs.Runtime
+	// Functions runs the functions of Lambda; nil takes the runtime, and without one there is no Lambda.
+	Functions lambda.Runtime
+	// Object reads an object of S3, where the code of functions may lie; nil knows none.
+	Object func(bucket, key, version string) ([]byte, error)
+	// FunctionAddr names the loopback address of a function URL's socket; "" opens none, and so does a nil function.
+	FunctionAddr func() string
 	// Prober checks targets; nil takes the runtime's, or plain HTTP.
 	Prober elb.Prober
 	// Deliverer answers routed requests where there are no sockets; nil takes the runtime's.
@@ -64,6 +73,7 @@ type Cloud struct {
 
 	ecs     *ecs.ECS
 	elb     *elb.ELB
+	lambda  *lambda.Lambda // nil without a runtime for functions
 	router  *router.Router
 	ssm     *ssm.SSM
 	secrets *secrets.Secrets
@@ -76,6 +86,7 @@ type Cloud struct {
 	network *network
 
 	serving  sync.WaitGroup
+	urls     urls
 	server   *http.Server
 	endpoint string
 }
@@ -103,11 +114,20 @@ func New(opts Options) (*Cloud, error) {
 	c.disk = &disk{dir: opts.StateDir, clock: opts.Clock, log: opts.Log, parts: map[string]part{"elb": c.elb, "ssm": c.ssm, "secrets": c.secrets}}
 	c.ecs = ecs.New(c.ecsConfig())
 	c.disk.parts["ecs"] = c.ecs
+	services := []awswire.Service{c.ecs.Service(), c.elb.Service(), c.ssm.Service(), c.secrets.Service(), c.sts.Service()}
+	if opts.Functions != nil {
+		c.lambda = lambda.New(lambda.Config{
+			Account: opts.Account, Region: opts.Region, Seed: opts.Seed, Clock: opts.Clock, Runtime: opts.Functions, Setup: opts.Profile.FunctionSetup,
+			Object: opts.Object, Open: c.openURL, Changed: c.disk.dirty, Log: opts.Log,
+		})
+		c.disk.parts["lambda"] = c.lambda
+		services = append(services, c.lambda.Service())
+	}
 	c.gate = newGate(opts.Clock, opts.Profile, opts.Seed)
 	c.gate.changed = c.disk.dirty
 	c.wire = awswire.NewServer(awswire.Config{
 		Lookup: c.sts.Lookup, Now: opts.Clock.Now, RequestID: requestID, Intercept: c.gate.intercept, Log: opts.Log,
-	}, c.ecs.Service(), c.elb.Service(), c.ssm.Service(), c.secrets.Service(), c.sts.Service())
+	}, services...)
 	mux := http.NewServeMux()
 	mux.Handle("/_admin/", c.AdminHandler())
 	mux.Handle("/", c.wire)
@@ -133,6 +153,9 @@ func withDefaults(opts Options) Options {
 	}
 	if d, ok := opts.Runtime.(router.Deliverer); ok && opts.Deliverer == nil {
 		opts.Deliverer = d
+	}
+	if f, ok := opts.Runtime.(lambda.Runtime); ok && opts.Functions == nil {
+		opts.Functions = f
 	}
 	if opts.Profile.Name == "" {
 		opts.Profile = Ideal()
@@ -218,8 +241,12 @@ func (c *Cloud) Close() error {
 		err = c.server.Close()
 		c.serving.Wait()
 	}
+	c.urls.close()
 	c.gate.close()
 	err = errors.Join(err, c.disk.close())
+	if c.lambda != nil {
+		c.lambda.Close()
+	}
 	c.ecs.Close()
 	c.elb.Close()
 	c.router.Close()
@@ -259,7 +286,10 @@ func (c *Cloud) ECS() *ecs.ECS { return c.ecs }
 // ELB returns the load balancers' control plane.
 func (c *Cloud) ELB() *elb.ELB { return c.elb }
 
-// Router returns the data plane.
+// Lambda returns the control plane of functions, nil without a runtime for them.
+func (c *Cloud) Lambda() *lambda.Lambda { return c.lambda }
+
+// Router returns the data plane of load balancers.
 func (c *Cloud) Router() *router.Router { return c.router }
 
 // SSM returns the parameter store.

@@ -18,6 +18,8 @@ type Profile struct {
 	ReadLag time.Duration
 	// Provision and Deprovision are the times a task spends before its processes are started and after they ended.
 	Provision, Deprovision time.Duration
+	// FunctionSetup is how long a function stays Pending behind its creation, and InProgress behind an update.
+	FunctionSetup time.Duration
 	// Watch is how often the scheduler looks at target health; zero is one second.
 	Watch time.Duration
 	// Throttle is the token bucket per action group; without an entry a group is not limited.
@@ -39,10 +41,11 @@ func AWSLike() Profile {
 	reads, writes := Bucket{Burst: 100, Rate: 20}, Bucket{Burst: 50, Rate: 5}
 	return Profile{
 		Name: "aws-like", Latency: 40 * time.Millisecond, Nodes: 2, WeightLagMin: 2 * time.Second, WeightLagMax: 10 * time.Second,
-		Provision: 100 * time.Millisecond, Deprovision: 100 * time.Millisecond,
+		Provision: 100 * time.Millisecond, Deprovision: 100 * time.Millisecond, FunctionSetup: 1500 * time.Millisecond,
 		Throttle: map[string]Bucket{
 			"ecs:read": reads, "ecs:write": writes, "elasticloadbalancing:read": reads, "elasticloadbalancing:write": writes,
 			"ssm:read": reads, "ssm:write": writes, "secretsmanager:read": reads, "secretsmanager:write": writes,
+			"lambda:read": {Burst: 100, Rate: 100}, "lambda:write": {Burst: 15, Rate: 15}, // guide, "Lambda quotas"
 		},
 	}
 }

@@ -20,7 +20,7 @@ const (
 )
 
 var technologies = []technology{
-	{"github.com/aws/", []string{"internal/platform/ecs", "internal/platform/lambda", "internal/localcloud", "internal/secret", "internal/blob/s3", "internal/metrics/cloudwatch", "internal/demo", "cmd/penstock"}, "the cloud's types stay in the packages that speak to it"},
+	{"github.com/aws/", []string{"internal/platform/awsaccess", "internal/platform/ecs", "internal/platform/lambda", "internal/localcloud", "internal/secret", "internal/blob/s3", "internal/metrics/cloudwatch", "internal/demo", "cmd/penstock"}, "the cloud's types stay in the packages that speak to it"},
 	{"modernc.org/sqlite", []string{"internal/store/sqlite"}, "one database, one package"},
 	{"github.com/pressly/goose/", []string{"internal/store"}, "migrations belong to the store"},
 	{"go.yaml.in/yaml/", []string{"internal/spec", "cmd/penstock"}, "files are decoded in one place, with positions"},

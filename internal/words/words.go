@@ -32,7 +32,7 @@ func Known(code string) bool {
 
 // entry finds the sentence of a code, whoever gives it.
 func entry(code string) (string, bool) {
-	for _, catalogue := range []map[string]string{sentences, agent, ecs, fake} {
+	for _, catalogue := range []map[string]string{sentences, agent, ecs, lambda, fake} {
 		if text, ok := catalogue[code]; ok {
 			return text, true
 		}

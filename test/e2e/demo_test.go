@@ -63,7 +63,7 @@ func TestDemo(t *testing.T) {
 	} {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
-			r := runDemo(t, sc.name)
+			r := runDemo(t, "ecs", sc.name)
 			if r.Deployment.Display != sc.display {
 				t.Errorf("the deployment ended %s (%s), want %s", r.Deployment.Display, r.Deployment.Reason, sc.display)
 			}
@@ -89,11 +89,31 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// A canary of a function: 20 % of at least 2,000 invocations while it waits, and none failed.
+func TestDemoOfAFunction(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]string{"canary": "WAIT", "approval": "WAIT_APPROVAL"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := runDemo(t, "lambda", name)
+			if r.Deployment.Display != "SUCCESS" || r.Requests.Failed > 0 {
+				t.Errorf("ended %s (%s), %d of %d requests failed: %v", r.Deployment.Display, r.Deployment.Reason, r.Requests.Failed, r.Requests.Total, r.Errors)
+			}
+			if r.Final.Share["v2"] != 1 || r.Final.Weights["primary"] != 100 || r.Final.Weights["canary"] != 0 {
+				t.Errorf("at the end: share %v, weights %v", r.Final.Share, r.Final.Weights)
+			}
+			checkShares(t, r, 0)
+			checkWait(t, r, wait, 0.2)
+			checkOrder(t, r, true)
+		})
+	}
+}
+
 // runDemo runs one scenario to its end and decodes the one object it prints.
-func runDemo(t *testing.T, scenario string) demoReport {
+func runDemo(t *testing.T, platform, scenario string) demoReport {
 	t.Helper()
 	began := time.Now()
-	cmd := exec.CommandContext(t.Context(), penstock, "demo", "--once", "--json", "--listen", "127.0.0.1:0", "--scenario", scenario)
+	cmd := exec.CommandContext(t.Context(), penstock, "demo", "--once", "--json", "--listen", "127.0.0.1:0", "--platform", platform, "--scenario", scenario)
 	var out, words bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &words
 	err := cmd.Run()

@@ -196,6 +196,16 @@ func (s *script) awsHolds(args []string) error {
 			return fmt.Errorf("the family is %s", got)
 		}
 		return nil
+	case "alias":
+		if got := s.w.AWS.Alias(args[1]); got != strings.Join(args[2:], " ") {
+			return fmt.Errorf("the alias is %s", got)
+		}
+		return nil
+	case "versions":
+		if got := s.w.AWS.Published(args[1]); got != strings.Join(args[2:], " ") {
+			return fmt.Errorf("versions are %s", got)
+		}
+		return nil
 	case "failures":
 		if got := s.w.AWS.Failures(); strconv.Itoa(got) != args[1] {
 			return fmt.Errorf("%d requests failed", got)
@@ -227,6 +237,7 @@ func (s *script) status() string {
 		fmt.Fprintf(&b, "  live %s\n", svc.Text(time.Now()))
 		if s.w.AWS != nil {
 			fmt.Fprintf(&b, "  aws %s %v\n", s.w.AWS.Weights(), s.w.AWS.TaskSets(name))
+			fmt.Fprintf(&b, "  alias %s, versions %s\n", s.w.AWS.Alias(name), s.w.AWS.Published(name))
 		}
 	}
 	return b.String()

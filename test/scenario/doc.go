@@ -7,6 +7,8 @@
 //	ecs web image=demo:v2 ...       commits an ECSApp of the local cloud; body=SECTION, desired=N, access=discovery,
 //	                                native=STRATEGY for the controller ECS (config=SECTION: more of its deployment configuration),
 //	                                and sections of its files: service=SECTION, launch=SECTION, task=SECTION, port=NAME of the HTTP port
+//	                                and sections of its files: service=SECTION, launch=SECTION, task=SECTION
+//	lambda web image=demo:v2 ...    commits a LambdaApp of the local cloud; body=SECTION, function=SECTION (more of its manifest)
 //	file PATH SECTION               commits a section as it is (SECTION "-" removes the file)
 //	tick 2m                         lets time pass
 //	until CONDITION                 lets time pass, at most 40 min, until it holds
@@ -19,12 +21,12 @@
 //	server stop|start|restart [DOWNTIME]
 //	cloud fail WORDS | mend | weights APP P/C | size APP N | stuck APP N (the size comes back behind every write)
 //	repo fail KIND | mend [ID]
-//	aws behave IMAGE K=V ... | weights P/C | tag SERVICE K=V
+//	aws behave IMAGE K=V ... | weights P/C | tag SERVICE K=V | function NAME IMAGE (made by somebody else) | alias NAME VERSION
 //	rest                            waits a minute and checks what every run left
 //
 // Conditions: APP#N DISPLAY [reason=CODE failed=CODE end=END strategy=S detail~TEXT];
 // APP#N at STAGE; APP#N stage ID STATUS; APP count N; APP live TEXT; APP gone,
 // held, free, invalid, valid, absent; APP sync STATE; APP drift none, stale or WORDS; aws weights P/C; aws sets APP
 // TEXT; aws failures N; aws service APP TEXT (count, placement and tags of people); aws family NAME TEXT (image and tags of the
-// newest active revision, or none).
+// newest active revision, or none); aws alias NAME IMAGE PERCENT ... (none without one); aws versions NAME N:IMAGE ...
 package scenario

@@ -127,7 +127,7 @@ func (s *script) command(words []string) error {
 		s.w.Tick(time.Minute)
 		s.w.CheckEnds()
 		return nil
-	case "app", "ecs", "file":
+	case "app", "ecs", "lambda", "file":
 		return s.commit(verb, args)
 	case "sync", "enable", "disable", "cancel", "retry", "rollback", "approve", "reject", "skip":
 		return s.person(verb, args)

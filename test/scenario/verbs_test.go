@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,9 +45,15 @@ func (s *script) commit(verb string, args []string) error {
 		body = s.sections[body]
 	}
 	files := map[string]string{}
-	if verb == "ecs" {
+	switch verb {
+	case "ecs":
 		files = s.ecsFiles(name, dir, body, set)
-	} else {
+	case "lambda":
+		if body == "" {
+			body = world.LambdaCanary
+		}
+		files = world.LambdaFiles(name, set["image"], body, s.sections[set["function"]])
+	default:
 		if body == "" {
 			body = world.FakeCanary
 		}
@@ -290,6 +297,7 @@ func (s *script) aws(args []string) error {
 				return err
 			}
 		}
+		b.FailToStart = set["fail"] != ""
 		b.ExitCode = number(set["code"], 0)
 		a.Behave(args[1], b)
 		return nil
@@ -299,6 +307,10 @@ func (s *script) aws(args []string) error {
 			return err
 		}
 		return a.SetWeights(p, c)
+	case "function":
+		return a.LiveFunction(context.Background(), args[1], args[2])
+	case "alias":
+		return a.SetAlias(args[1], args[2])
 	case "tag":
 		_, set := split(args[2:])
 		return a.Tag(args[1], set)

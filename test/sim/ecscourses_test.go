@@ -81,8 +81,8 @@ func ecsCourses() []course {
 // TestCourses: each course ends as it should when nothing dies.
 func TestCourses(t *testing.T) {
 	onlySeeds(t)
-	for _, c := range ecsCourses() {
-		if !thorough() && c.name != "ecs adoption and back" {
+	for _, c := range append(ecsCourses(), lambdaCourses()...) {
+		if !thorough() && c.name != "ecs adoption and back" && c.name != "lambda adoption and back" {
 			continue
 		}
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {

@@ -23,6 +23,7 @@ type ecsSimulation struct {
 	rough bool // tasks die and weights are changed by others: users may feel that
 	heads []string
 
+	lambda bool     // functions in place of services
 	native string   // the strategy of services of the controller ECS, "" for EXTERNAL
 	bodies []string // pipelines that versions are deployed with
 	writes []string // that faults of calls meet
@@ -34,6 +35,9 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	s.rough = s.r.IntN(6) == 0 && !p.built()
 	if s.bodies, s.writes = ecsPipelines, ecsWrites; p.native != "" {
 		s.native, s.bodies, s.writes = p.native, nativePipelines[p.native], nativeWrites
+	}
+	if p.lambda {
+		s.lambda, s.rough, s.bodies, s.writes = true, false, lambdaPipelines, lambdaWrites
 	}
 	opt := world.Options{Agents: s.agents, AWS: true, AWSOptions: s.cloud(p), WrapPlatform: p.platform}
 	if p.wrap != nil {
@@ -52,7 +56,11 @@ func simulateECS(t *testing.T, seed uint64, p plan) []string {
 	s.w.InterceptAWS(s.beforeCall, s.afterCall)
 	s.w.OnCommit(s.commit)
 	if s.r.IntN(4) == 0 && s.native == "" {
-		if err := s.w.AWS.Live(context.Background(), "web", "v0"); err != nil {
+		live := s.w.AWS.Live
+		if s.lambda {
+			live = s.w.AWS.LiveFunction
+		}
+		if err := live(context.Background(), "web", "v0"); err != nil {
 			t.Fatal(err)
 		}
 		s.w.Tick(40*time.Second + opt.AWSOptions.Profile.ReadLag) // a service that nobody can see yet is no service to take over
@@ -133,6 +141,9 @@ func (s *ecsSimulation) pushECS(app string) {
 			b.ExitAfter, b.ExitCode = time.Duration(30+s.r.IntN(120))*time.Second, 1
 		}
 	}
+	if s.lambda { // nobody checks the health of a function: one that fails is for metrics to find
+		b.HealthyAfter = 0
+	}
 	s.w.AWS.Behave(image, b)
 	body := s.bodies[s.r.IntN(len(s.bodies))]
 	if app != "web" {
@@ -143,6 +154,10 @@ func (s *ecsSimulation) pushECS(app string) {
 	}
 	if s.native != "" {
 		s.heads = append(s.heads, s.w.CommitNative(app, image, s.native, body))
+		return
+	}
+	if s.lambda {
+		s.heads = append(s.heads, s.w.CommitLambda(app, image, body))
 		return
 	}
 	s.heads = append(s.heads, s.w.CommitECS(app, image, body))

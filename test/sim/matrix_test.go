@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,7 @@ type course struct {
 	images map[string]memory.Behaviour
 	cancel string // a person cancels in this stage
 	native string // strategy of a service with the controller ECS, "" for EXTERNAL
+	lambda bool   // a function in place of a service
 
 	// way says that a course of its own tries what comes before the way back: here
 	// points count from what turned the deployment back.
@@ -127,6 +129,8 @@ func short(c course, m mode) bool {
 		return !m.server && (m.cloud || m.read)
 	case "ecs native quick sync and back":
 		return !m.server && m.cloud && m.after
+	case "lambda canary and back":
+		return m.name == "agent after cloud write"
 	case "first deployment":
 		return !m.read
 	}
@@ -138,7 +142,7 @@ func short(c course, m mode) bool {
 // the end is the same every time.
 func TestCrashMatrix(t *testing.T) {
 	onlySeeds(t)
-	for _, c := range append(courses(), ecsCourses()...) {
+	for _, c := range slices.Concat(courses(), ecsCourses(), lambdaCourses()) {
 		if !thorough() {
 			c.way = false // the short form has no other course for it
 		}
@@ -234,7 +238,11 @@ func (c course) begin(w *world.World) int {
 	number := 1
 	switch {
 	case c.live:
-		if err := w.AWS.Live(context.Background(), "web", "v1"); err != nil {
+		live := w.AWS.Live
+		if c.lambda {
+			live = w.AWS.LiveFunction
+		}
+		if err := live(context.Background(), "web", "v1"); err != nil {
 			w.T.Fatal(err)
 		}
 		w.Tick(30 * time.Second)
@@ -262,6 +270,10 @@ func (c course) deploy(w *world.World) {
 }
 
 func (c course) commit(w *world.World, image, body string) {
+	if c.lambda {
+		w.CommitLambda("web", image, body)
+		return
+	}
 	if c.native != "" {
 		w.CommitNative("web", image, c.native, body)
 		return

@@ -144,6 +144,7 @@ type plan struct {
 	ecs    bool               // in worlds on ECS
 	twin   bool               // with a second application behind the same groups
 	native string             // with services of the controller ECS of this strategy
+	lambda bool               // functions in place of services
 	settle time.Duration      // of the agents' provider
 	// platform stands between agents and a platform, in worlds on ECS.
 	platform func(*world.Process, platform.Platform) platform.Platform

@@ -13,6 +13,7 @@ import (
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/penstock-cd/penstock/internal/localcloud"
 	"github.com/penstock-cd/penstock/internal/localcloud/router"
@@ -30,8 +31,9 @@ type AWS struct {
 	Listener string
 	Rule     string // the listener's default rule
 
-	ECS *awsecs.Client
-	ELB *elbv2.Client
+	ECS    *awsecs.Client
+	ELB    *elbv2.Client
+	Lambda *awslambda.Client
 
 	doubts   atomic.Int64  // calls whose end nobody saw
 	every    time.Duration // between two requests
@@ -87,7 +89,7 @@ func newAWS(t testing.TB, o AWSOptions) *AWS {
 	}
 	cfg := a.Cloud.AWSConfig()
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // its pauses are drawn at random
-	a.ECS, a.ELB = awsecs.NewFromConfig(cfg), elbv2.NewFromConfig(cfg)
+	a.ECS, a.ELB, a.Lambda = awsecs.NewFromConfig(cfg), elbv2.NewFromConfig(cfg), awslambda.NewFromConfig(cfg)
 	if err := a.prepare(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +209,7 @@ func (a *AWS) requests() {
 			return
 		case <-tick.C:
 		}
+		a.invoke()
 		r := a.Cloud.Router().Route(a.Listener, router.Request{})
 		a.mu.Lock()
 		// Before the first deployment nobody is there to answer.

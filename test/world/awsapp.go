@@ -129,7 +129,11 @@ func (f commitFiles) ReadFile(_ context.Context, name string) ([]byte, error) {
 // observeECS reads what is live with a platform of its own, past all faults
 // between agents and cloud.
 func (w *World) observeECS(ctx context.Context, d Deployed) (platform.Live, error) {
-	p := ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: w.AWS.Cloud.Transport()}, Endpoint: w.AWS.Cloud.Endpoint(), Credentials: w.AWS.Credentials()})
+	return w.observeWith(ctx, ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: w.AWS.Cloud.Transport()}, Endpoint: w.AWS.Cloud.Endpoint(), Credentials: w.AWS.Credentials()}), d)
+}
+
+// observeWith reads what is live with a platform.
+func (w *World) observeWith(ctx context.Context, p platform.Platform, d Deployed) (platform.Live, error) {
 	config, _, err := spec.Parse("provider", fmt.Appendf(nil, "region: us-east-1\nsettleTime: %s\n", w.opt.AWSOptions.settle()))
 	if err != nil {
 		return platform.Live{}, err

@@ -31,6 +31,7 @@ func (w *World) CheckAWS() {
 	if a == nil {
 		return
 	}
+	w.checkFunctions()
 	dump := a.Cloud.ECS().Dump()
 	a.mu.Lock()
 	judged := a.servedLocked() && !a.meddled
@@ -247,9 +248,10 @@ func (w *World) checkECSObjects(tx store.Tx) error {
 			left = append(left, fmt.Sprintf("%s (%s)", r.ARN, kept[token]))
 		}
 	}
+	left = append(left, w.leftVersions(func(token string) bool { return slices.Contains(fine, kept[token]) }, open)...)
 	// A registration takes no token: one inert revision for each call whose end nobody saw is accepted.
 	if len(left) > int(w.AWS.doubts.Load()) {
-		w.Problemf("revisions are left that no ledger keeps: %s", strings.Join(left, ", "))
+		w.Problemf("revisions or versions are left that no ledger keeps: %s", strings.Join(left, ", "))
 	}
 	return nil
 }

@@ -23,11 +23,20 @@ type AWSCall struct {
 	Op    string // such as CreateTaskSet
 	Write bool
 	Body  []byte
+	rest  string // of Lambda: what the call is about
 	// Fresh says, behind a read, that its answer differs from the last one of the same read of this process.
 	Fresh bool
 }
 
 func (c AWSCall) String() string { return fmt.Sprintf("%s by %s", c.Op, c.By) }
+
+// kind is the kind of applications that make such calls.
+func (c AWSCall) kind() deploy.Kind {
+	if c.rest != "" {
+		return "LambdaApp"
+	}
+	return kindECS
+}
 
 // awsHooks stand around the calls of all processes.
 type awsHooks struct {
@@ -138,7 +147,8 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 		l.w.watch.troubled(l.p)
 	}
 	call.Fresh = !call.Write && l.fresh(call, body)
-	if resp.StatusCode >= 300 {
+	answered := resp.StatusCode < 300 || call.rest != "" && !call.Write && resp.StatusCode == http.StatusNotFound // Lambda says so that something is not there
+	if !answered {
 		l.w.watch.troubled(l.p)
 	}
 	if call.Write && resp.StatusCode < 300 {
@@ -156,7 +166,7 @@ func (l *awsLink) RoundTrip(r *http.Request) (*http.Response, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if !call.Write && resp.StatusCode < 300 {
+	if !call.Write && answered {
 		sightOf(ctx).saw(call.Op)
 		if hooks.remember > 0 {
 			l.memorise(call, resp, body)
@@ -212,7 +222,7 @@ var requestIDs = regexp.MustCompile(`<RequestId>[^<]*</RequestId>`)
 // fresh notes an answer and reports whether it differs from the last one.
 func (l *awsLink) fresh(c AWSCall, body []byte) bool {
 	text := string(requestIDs.ReplaceAll(body, nil))
-	key := c.Op + string(c.Body)
+	key := c.Op + c.rest + string(c.Body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was, ok := l.seen[key]
@@ -234,6 +244,8 @@ func readCall(by string, r *http.Request) (AWSCall, *http.Request, error) {
 	c := AWSCall{By: by, Body: body}
 	if _, op, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
 		c.Op = op
+	} else if op := restOp(r); op != "" {
+		c.Op, c.rest = op, r.URL.RequestURI()
 	} else if form, err := url.ParseQuery(string(body)); err == nil {
 		c.Op = form.Get("Action")
 	}
@@ -258,7 +270,7 @@ func (w *World) checkAWSWriter(c AWSCall) {
 			if err := json.Unmarshal(r.Body, &d); err != nil {
 				return err
 			}
-			if d.App.Kind != "ECSApp" || d.Status != deploy.StatusRunning && d.Status != deploy.StatusRollingBack {
+			if d.App.Kind != c.kind() || d.Status != deploy.StatusRunning && d.Status != deploy.StatusRollingBack {
 				continue
 			}
 			running = append(running, d)
@@ -277,7 +289,7 @@ func (w *World) checkAWSWriter(c AWSCall) {
 	if err != nil {
 		return
 	}
-	if len(running) > 1 {
+	if len(running) > 1 && c.kind() == kindECS {
 		w.Problemf("%s while %s and %s are both at work on the listener", c, running[0].ID, running[1].ID)
 	}
 	for _, d := range running {

@@ -161,8 +161,11 @@ func (w *World) CheckEnds() {
 				return err
 			}
 			check := w.checkECSEnd
-			if a.Kind == "FakeApp" {
+			switch a.Kind {
+			case "FakeApp":
 				check = w.checkEnd
+			case "LambdaApp":
+				check = w.checkLambdaEnd
 			}
 			if err := check(tx, a); err != nil {
 				return err

@@ -76,7 +76,7 @@ type readBefore struct {
 func (l *awsLink) recall(c AWSCall, r *http.Request, limit time.Duration) *http.Response {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m, ok := l.remembered[c.Op+string(c.Body)]
+	m, ok := l.remembered[c.Op+c.rest+string(c.Body)]
 	if !ok || c.Write || limit == 0 || time.Since(m.at) > limit {
 		return nil
 	}
@@ -92,7 +92,7 @@ func (l *awsLink) memorise(c AWSCall, resp *http.Response, body []byte) {
 	if l.remembered == nil {
 		l.remembered = map[string]readBefore{}
 	}
-	l.remembered[c.Op+string(c.Body)] = readBefore{resp.StatusCode, resp.Header.Clone(), body, time.Now()}
+	l.remembered[c.Op+c.rest+string(c.Body)] = readBefore{resp.StatusCode, resp.Header.Clone(), body, time.Now()}
 }
 
 // checkToken wants the client token with every creation that takes one: what is

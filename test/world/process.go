@@ -47,7 +47,7 @@ func (w *World) StartAgent(name string) *Process {
 	platforms := []platform.Platform{fake.New(fake.Options{Cloud: w.Cloud, By: name, Settle: w.opt.Settle, Mistake: w.opt.Mistake})}
 	if w.AWS != nil {
 		p.cloud = &awsLink{w: w, p: p, seen: map[string]string{}}
-		platforms = append(platforms, ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: p.cloud}, Endpoint: w.AWS.Cloud.Endpoint(), Credentials: w.AWS.Credentials(), Logger: w.log}))
+		platforms = append(platforms, ecs.New(ecs.Options{HTTPClient: &http.Client{Transport: p.cloud}, Endpoint: w.AWS.Cloud.Endpoint(), Credentials: w.AWS.Credentials(), Logger: w.log}), lambdaPlatform(w.AWS, &http.Client{Transport: p.cloud}))
 	}
 	a, err := agent.New(agent.Options{
 		Config: w.piped(), Key: spec.Secret(w.agentKey), Link: link, Platforms: w.watching(p, platforms), Kinds: []spec.KindInfo{fake.KindInfo()},
@@ -164,6 +164,7 @@ func (w *World) piped() *spec.Piped {
 	}
 	text += "  platformProviders:\n  - {name: fake, type: FAKE}\n"
 	if w.AWS != nil {
+		text += "  - {name: lambda, type: LAMBDA, config: {region: us-east-1, settleTime: 5s}}\n"
 		text += "  - {name: ecs, type: ECS, config: {region: us-east-1, settleTime: " + w.opt.AWSOptions.settle().String() + "}}\n"
 	}
 	cfg, _, err := spec.ReadPiped("piped.yaml", []byte(text), fake.KindInfo())

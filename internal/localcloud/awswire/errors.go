@@ -14,9 +14,25 @@ func errorBody(req *request, e *awserr.Error) []byte {
 	if req.service.protocol == QueryXML {
 		return xmlError(req, e)
 	}
+	if req.service.protocol == RESTJSON {
+		return restError(e)
+	}
 	body, err := json.Marshal(map[string]string{"__type": e.Code, messageKey(req.service.signing): e.Message})
 	if err != nil {
 		return []byte(`{"__type":"InternalFailure"}`)
+	}
+	return body
+}
+
+// restError has the message under both spellings: Lambda's errors differ in it, and each client reads its own.
+func restError(e *awserr.Error) []byte {
+	fault := "User"
+	if e.HTTPStatus() >= 500 {
+		fault = "Service"
+	}
+	body, err := json.Marshal(map[string]string{"Type": fault, "message": e.Message, "Message": e.Message})
+	if err != nil {
+		return []byte(`{"Type":"Service"}`)
 	}
 	return body
 }

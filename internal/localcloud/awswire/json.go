@@ -80,7 +80,9 @@ func DecodeJSON(body []byte, v smithy.Serializable) error { return newJSONCodec(
 // schemaOf learns the schema of a type from what its generated encoder writes first.
 func schemaOf(v smithy.Serializable) *smithy.Schema {
 	probe := &schemaProbe{}
-	v.Serialize(probe)
+	if empty, ok := reflect.New(reflect.TypeOf(v).Elem()).Interface().(smithy.Serializable); ok {
+		empty.Serialize(probe)
+	}
 	return probe.schema
 }
 

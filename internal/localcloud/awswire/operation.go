@@ -1,7 +1,7 @@
-// Package awswire speaks AWS's wire protocols from the side of the server: awsJson 1.1 (ECS, SSM, Secrets Manager) and Query with XML answers
-// (ELBv2, STS). A service registers typed handlers over the SDK's own input and output types, so that names cannot drift from the SDK's.
+// Package awswire speaks AWS's wire protocols from the side of the server: awsJson 1.1 (ECS, SSM, Secrets Manager), Query with XML answers
+// (ELBv2, STS) and restJson1 (Lambda). A service registers typed handlers over the SDK's own input and output types, so that names cannot drift from the SDK's.
 //
-// Sources: the Smithy specifications of aws.protocols#awsJson1_1 and aws.protocols#awsQuery, and "Signature Version 4 signing process" in the
+// Sources: the Smithy specifications of aws.protocols#awsJson1_1 and aws.protocols#awsQuery and aws.protocols#restJson1, and "Signature Version 4 signing process" in the
 // AWS General Reference.
 package awswire
 
@@ -22,6 +22,8 @@ const (
 	JSON11 Protocol = iota
 	// QueryXML is awsQuery: a form with Action and Version, answered in XML.
 	QueryXML
+	// RESTJSON is restJson1: method and path name the operation.
+	RESTJSON
 )
 
 // Operation is one typed handler of a service. Make it with Op.
@@ -30,6 +32,7 @@ type Operation struct {
 	newInput func() any
 	call     func(context.Context, any) (any, error)
 	unsigned bool
+	route    route // RESTJSON
 }
 
 // Name is the operation's name as AWS writes it, for example "CreateTaskSet".
@@ -65,7 +68,7 @@ func Op[In, Out any](handle func(context.Context, *In) (*Out, error)) Operation 
 	}
 }
 
-// Service is a set of operations behind one endpoint. Make it with JSON or Query.
+// Service is a set of operations behind one endpoint. Make it with JSON, Query or REST.
 type Service struct {
 	signing  string
 	protocol Protocol
@@ -85,6 +88,11 @@ func JSON(signing string, schema *smithy.ServiceSchema, ops ...Operation) Servic
 // "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", …).
 func Query(signing, version, xmlns string, ops ...Operation) Service {
 	return Service{signing: signing, protocol: QueryXML, version: version, xmlns: xmlns, ops: byName(ops)}
+}
+
+// REST describes a service that speaks restJson1. Each operation needs its place: Op(…).At(schemas.GetFunction).
+func REST(signing string, ops ...Operation) Service {
+	return Service{signing: signing, protocol: RESTJSON, ops: byName(ops)}
 }
 
 // Name is the service's signing name.

@@ -19,6 +19,9 @@ import (
 // MaxBody is the most a request body may hold, in bytes.
 const MaxBody = 1 << 20
 
+// maxRESTBody is the same for restJson1: a zip of 50 MB, the most that Lambda takes directly, in base64.
+const maxRESTBody = 70 << 20
+
 // ErrDrop is returned by an Interceptor to end a call without an answer: the connection is closed, as when a reply is lost on its way.
 var ErrDrop = errors.New("answer dropped")
 
@@ -57,6 +60,7 @@ type Server struct {
 	json     jsonCodec
 	byTarget map[string]Service
 	byQuery  map[string]Service
+	rest     []Service
 }
 
 // NewServer joins services to one endpoint.
@@ -68,10 +72,13 @@ func NewServer(cfg Config, services ...Service) *Server {
 		}
 	}
 	for _, service := range services {
-		if service.protocol == JSON11 {
+		switch service.protocol {
+		case JSON11:
 			s.byTarget[service.target] = service
-		} else {
+		case QueryXML:
 			s.byQuery[service.version] = service
+		case RESTJSON:
+			s.rest = append(s.rest, service)
 		}
 	}
 	return s
@@ -103,6 +110,7 @@ type request struct {
 	op      string
 	body    []byte
 	form    url.Values
+	labels  map[string]string // RESTJSON: parts of the path
 	http    *http.Request
 }
 
@@ -149,18 +157,15 @@ func (s *Server) answer(w http.ResponseWriter, req *request) (any, error) {
 
 // read takes the body and finds the service and the operation in it.
 func (s *Server) read(w http.ResponseWriter, req *request) error {
+	if rest, err := s.readREST(w, req); rest || err != nil {
+		return err
+	}
 	if req.http.Method != http.MethodPost {
 		return &awserr.Error{Code: "AccessDeniedException", Message: "Unable to determine service/operation name to be authorized", Status: http.StatusForbidden}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.http.Body, MaxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return &awserr.Error{Code: "RequestEntityTooLargeException", Message: "Request size exceeded 1048576 bytes.", Status: http.StatusRequestEntityTooLarge}
+	if err := req.take(w, MaxBody); err != nil {
+		return err
 	}
-	if err != nil {
-		return awserr.New("SerializationException", "the request body could not be read")
-	}
-	req.body = body
 	if target := req.http.Header.Get("X-Amz-Target"); target != "" {
 		prefix, op, _ := strings.Cut(target, ".")
 		if service, ok := s.byTarget[prefix]; ok {
@@ -170,6 +175,20 @@ func (s *Server) read(w http.ResponseWriter, req *request) error {
 		return nil
 	}
 	return s.readForm(req)
+}
+
+// take reads the body up to a number of bytes.
+func (r *request) take(w http.ResponseWriter, limit int64) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.http.Body, limit))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &awserr.Error{Code: "RequestEntityTooLargeException", Message: fmt.Sprintf("Request size exceeded %d bytes.", limit), Status: http.StatusRequestEntityTooLarge}
+	}
+	if err != nil {
+		return awserr.New("SerializationException", "the request body could not be read")
+	}
+	r.body = body
+	return nil
 }
 
 func (s *Server) readForm(req *request) error {
@@ -191,7 +210,11 @@ func (s *Server) decode(req *request, in any) error {
 		}
 		return nil
 	}
-	if err := s.json.decode(req.body, in); err != nil {
+	decode := s.json.decode
+	if req.service.protocol == RESTJSON {
+		decode = func(_ []byte, in any) error { return s.json.decodeREST(req, in) }
+	}
+	if err := decode(req.body, in); err != nil {
 		return awserr.New("SerializationException", "%v", err)
 	}
 	return nil
@@ -215,16 +238,20 @@ func guessProtocol(r *http.Request) Protocol {
 func (s *Server) writeOutput(w http.ResponseWriter, req *request, out any) {
 	var body []byte
 	var err error
-	if req.service.protocol == QueryXML {
+	status := http.StatusOK
+	switch req.service.protocol {
+	case RESTJSON:
+		status, body, err = s.json.encodeREST(req, w.Header(), out)
+	case QueryXML:
 		body, err = encodeXML(req.op, req.service.xmlns, req.id, out)
-	} else {
+	case JSON11:
 		body, err = s.json.encodeAnswer(out)
 	}
 	if err != nil {
 		s.writeError(w, req, err)
 		return
 	}
-	write(w, req, http.StatusOK, body)
+	write(w, req, status, body)
 }
 
 func (s *Server) writeError(w http.ResponseWriter, req *request, err error) {
@@ -234,17 +261,29 @@ func (s *Server) writeError(w http.ResponseWriter, req *request, err error) {
 		e = &awserr.Error{Code: "InternalFailure", Message: "The request processing has failed because of an unknown error, exception or failure.", Status: 500}
 	}
 	body := errorBody(req, e)
+	if req.service.protocol == RESTJSON {
+		w.Header().Set("X-Amzn-ErrorType", e.Code)
+	}
 	write(w, req, e.HTTPStatus(), body)
 }
 
 func write(w http.ResponseWriter, req *request, status int, body []byte) {
 	contentType := "application/x-amz-json-1.1"
-	if req.service.protocol == QueryXML {
+	switch req.service.protocol {
+	case QueryXML:
 		contentType = "text/xml"
+	case RESTJSON:
+		contentType = "application/json"
+	case JSON11:
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Amzn-RequestId", req.id)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if status == http.StatusNoContent {
+		w.Header().Del("Content-Length")
+		w.Header().Del("Content-Type")
+		body = nil
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that went away has nobody to tell
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -112,12 +113,22 @@ func stringToSign(r *http.Request, body []byte, auth authHeader) string {
 	return strings.Join([]string{sigAlgorithm, r.Header.Get("X-Amz-Date"), scope, hexHash([]byte(canonical))}, "\n")
 }
 
-// canonicalPath is the escaped path; all services here use "/" alone, where double escaping makes no difference.
+// canonicalPath is the path as it is on the wire, escaped once more part by part, as for every service but S3 ("Create a canonical request", step 2).
 func canonicalPath(u *url.URL) string {
-	if path := u.EscapedPath(); path != "" {
-		return path
+	path := u.EscapedPath()
+	if path == "" {
+		return "/"
 	}
-	return "/"
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		switch {
+		case c == '/', c == '-', c == '_', c == '.', c == '~', c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 func canonicalQuery(u *url.URL) string {

@@ -279,7 +279,8 @@ func (s *server) apply(o order) error {
 }
 
 // Main runs the service as a process of its own: configured by environment
-// variables (see FromEnv), ended by SIGTERM or SIGINT. It returns the exit
+// variables (see FromEnv), ended by SIGTERM or SIGINT. Where the Lambda
+// runtime interface is offered, it is a function instead. It returns the exit
 // status.
 func Main(ctx context.Context, getenv func(string) string) int {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -289,6 +290,9 @@ func Main(ctx context.Context, getenv func(string) string) int {
 		return 2
 	}
 	cfg.Logger = log
+	if getenv(envRuntime) != "" {
+		return function(ctx, cfg)
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	err = Run(ctx, cfg)

@@ -31,7 +31,7 @@ func FromEnv(getenv func(string) string) (Config, error) {
 			cfg.Listen = append(cfg.Listen, addr)
 		}
 	}
-	if len(cfg.Listen) == 0 {
+	if len(cfg.Listen) == 0 && getenv(envRuntime) == "" {
 		return cfg, fmt.Errorf("%s is not set", EnvListen)
 	}
 	durations := map[string]*time.Duration{

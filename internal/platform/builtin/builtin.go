@@ -6,11 +6,13 @@ import (
 	"log/slog"
 
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/platform/ecs"
+	"github.com/penstock-cd/penstock/internal/platform/lambda"
 )
 
 // AWS says how platforms on AWS reach their cloud.
-type AWS = ecs.Options
+type AWS = awsaccess.Options
 
 // Options are what the platforms need of the program.
 type Options struct {
@@ -26,5 +28,6 @@ func Platforms(o Options) []platform.Platform {
 	aws.Logger = o.Logger
 	return []platform.Platform{
 		ecs.New(aws),
+		lambda.New(aws),
 	}
 }

@@ -4,44 +4,17 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
 // defaultSettle is how long load balancers are given to apply a weight (architecture, rule 10).
 const defaultSettle = 30 * time.Second
 
-// provider is the `config` of a platform provider of type ECS in the agent's file. Endpoint and SettleTime are Penstock's own.
-type provider struct {
-	Region, Profile, CredentialsFile, RoleARN, TokenFile string
-	Endpoint                                             string
-	Settle                                               time.Duration
-}
+// provider is the `config` of a platform provider of type ECS in the agent's file.
+type provider = awsaccess.Provider
 
-func providerOf(n spec.Node) (provider, error) {
-	d := spec.NewDecoder()
-	p := decodeProvider(d, n)
-	_, err := d.Finish()
-	return p, err
-}
-
-func decodeProvider(d *spec.Decoder, n spec.Node) provider {
-	o := d.Object(n.WithLenient())
-	var p provider
-	o.String("region", &p.Region)
-	o.String("profile", &p.Profile)
-	o.String("credentialsFile", &p.CredentialsFile)
-	o.String("roleARN", &p.RoleARN)
-	o.String("tokenFile", &p.TokenFile)
-	o.String("endpoint", &p.Endpoint)
-	o.DurationOr("settleTime", &p.Settle, defaultSettle)
-	if p.Settle < 0 {
-		o.Fail("settleTime", "for example 30s", "must not be negative")
-	}
-	if (p.RoleARN == "") != (p.TokenFile == "") {
-		o.Fail("roleARN", "give both, or neither", "roleARN and tokenFile work only together")
-	}
-	return p
-}
+func providerOf(n spec.Node) (provider, error) { return awsaccess.ProviderOf(n, defaultSettle) }
 
 // input is `input` and `quickSync` of an application file.
 type input struct {

@@ -1,8 +1,10 @@
 package ecs
 
 import (
+	"maps"
 	"strings"
 
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
@@ -17,7 +19,9 @@ func (*Platform) DescribeApplication(d *spec.Decoder, app *spec.Application) {
 }
 
 // DescribeProvider implements spec.Describer.
-func (*Platform) DescribeProvider(d *spec.Decoder, config spec.Node) { decodeProvider(d, config) }
+func (*Platform) DescribeProvider(d *spec.Decoder, config spec.Node) {
+	awsaccess.DecodeProvider(d, config, defaultSettle)
+}
 
 // FieldTexts implements spec.Describer. The stages and their options are those of Stages.
 func (p *Platform) FieldTexts() map[string]string {
@@ -39,15 +43,8 @@ func (p *Platform) FieldTexts() map[string]string {
 		"input.targetGroups.canary":                "Target group of the new version while requests are split.",
 		"quickSync":                                "Options of a deployment without a pipeline.",
 		"quickSync.recreate":                       "Stop the old tasks before the new ones start.",
-		"provider":                                 "How this account and region are reached.",
-		"provider.region":                          "Region; without it the environment's.",
-		"provider.profile":                         "Profile of the shared credentials file.",
-		"provider.credentialsFile":                 "Shared credentials file.",
-		"provider.roleARN":                         "Role to assume by web identity; together with tokenFile.",
-		"provider.tokenFile":                       "File with the web identity token; together with roleARN.",
-		"provider.endpoint":                        "One endpoint for all services instead of AWS; Penstock's own.",
-		"provider.settleTime":                      "How long load balancers are given to apply a weight; Penstock's own.",
 	}
+	maps.Copy(texts, awsaccess.ProviderTexts("How long load balancers are given to apply a weight; Penstock's own."))
 	for _, side := range []string{"primary", "canary"} {
 		at := "input.targetGroups." + side
 		texts[at+".targetGroupArn"] = "ARN of the target group."

@@ -6,26 +6,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
 // Options are the hooks of New. The zero value talks to AWS as the provider's config says.
-type Options struct {
-	// HTTPClient carries the API calls; nil means the SDK's own.
-	HTTPClient aws.HTTPClient
-	// Endpoint overrides the endpoint of every provider.
-	Endpoint string
-	// Credentials override those of every provider.
-	Credentials aws.CredentialsProvider
-	// CallLimit bounds one API call with its SDK retry; 0 means 3 s, a third of the default session lease.
-	CallLimit time.Duration
-	// Logger is for what no stage log takes; nil discards.
-	Logger *slog.Logger
-}
+type Options = awsaccess.Options
 
 // Platform deploys to Amazon ECS. It is safe for use by several goroutines.
 type Platform struct {

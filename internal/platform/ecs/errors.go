@@ -1,66 +1,37 @@
 package ecs
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/smithy-go"
 
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
-// throttleWait is how long a throttled call is put off: the token buckets of ECS and ELB refill several times a second, and
-// the agent's loop backs off further by itself.
-const throttleWait = 2 * time.Second
+// throttleWait and expiredWait are how long a throttled call is put off, and one whose credentials have expired.
+const (
+	throttleWait = awsaccess.ThrottleWait
+	expiredWait  = awsaccess.ExpiredWait
+)
 
-// expiredWait is how long a call waits for new credentials.
-const expiredWait = 10 * time.Second
-
-// classify says what an error of AWS means for the step: throttling and faults of the service are tried again, missing
-// rights are said with what to do, a refused parameter is final.
+// classify says what an error of AWS means for the step. The refusals that Amazon ECS tells apart by words alone are told
+// apart here.
 func classify(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%s: %w", op, err)
-	}
 	var api smithy.APIError
-	var params smithy.InvalidParamsError
-	switch {
-	case errors.As(err, &params):
-		return platform.Final(fmt.Errorf("%s: %w", op, err))
-	case strings.Contains(err.Error(), "get identity:") && !errors.As(err, &api):
-		return platform.Retryable(fmt.Errorf("%s: there are no usable AWS credentials; check profile, credentialsFile or roleARN of the platform provider: %w", op, err), 0)
-	case !errors.As(err, &api):
-		return platform.Retryable(fmt.Errorf("%s: AWS cannot be reached: %w", op, err), 0)
+	out := awsaccess.Classify(op, err)
+	if out == nil || !errors.As(out, &api) {
+		return out
 	}
-	code, msg := api.ErrorCode(), api.ErrorMessage()
-	var plain error = &worded{fmt.Sprintf("%s: %s: %s", op, code, msg), err}
-	switch code {
-	case "Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException", "RequestThrottled", "RequestThrottledException", "SlowDown", "PriorRequestNotComplete", "BandwidthLimitExceeded":
-		return platform.Retryable(plain, throttleWait)
-	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException":
-		return platform.Final(fmt.Errorf("%w: allow this action in the policy of the role that the agent uses", plain))
-	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		// They are renewed sooner or later; a way back that gave up here would leave traffic where it is.
-		return platform.Retryable(fmt.Errorf("%w: the agent's credentials have expired; renew them, the step is tried again until its deadline", plain), expiredWait)
-	case "UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidSignatureException", "MissingAuthenticationToken", "IncompleteSignature":
-		return platform.Final(fmt.Errorf("%w: AWS does not know the agent's credentials; check profile, credentialsFile or roleARN of the platform provider", plain))
+	switch api.ErrorCode() {
 	case "ClusterNotFoundException":
-		return platform.Final(fmt.Errorf("%w: create the cluster, or correct its name in the service definition", plain))
-	case "ServerException", "InternalFailure", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException", "UpdateInProgressException", "ConflictException":
-		return platform.Retryable(plain, 0)
+		return platform.Final(fmt.Errorf("%w: create the cluster, or correct its name in the service definition", out))
 	case "InvalidParameterException", "ClientException":
-		return platform.Final(parameterError(plain, msg))
+		return platform.Final(parameterError(out, api.ErrorMessage()))
 	}
-	if api.ErrorFault() == smithy.FaultServer {
-		return platform.Retryable(plain, 0)
-	}
-	return platform.Final(plain)
+	return out
 }
 
 // parameterError tells the refusals apart that a step waits out or explains. ECS has no codes for them, only words.
@@ -76,15 +47,6 @@ func parameterError(err error, msg string) error {
 	}
 	return err
 }
-
-// worded is an error of AWS in one short line; the SDK's own wraps it in request ids and attempts.
-type worded struct {
-	text string
-	err  error
-}
-
-func (w *worded) Error() string { return w.text }
-func (w *worded) Unwrap() error { return w.err }
 
 // isCode reports whether an error is one of the known refusals.
 func isCode(err error, code string) bool {
@@ -102,10 +64,4 @@ func isGone(err error) bool {
 }
 
 // awsCode is the raw error code of AWS, "" for other errors.
-func awsCode(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
+func awsCode(err error) string { return awsaccess.Code(err) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // The steps. Each looks before it writes and can be asked for again at any point.
@@ -103,7 +104,7 @@ func (p *Platform) Run(ctx context.Context, s platform.Step, j platform.Journal)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	if err := sameAccount(ctx, c, s.Plan.Account); err != nil {
+	if err := awsaccess.SameAccount(ctx, c, s.Plan.Account); err != nil {
 		return platform.Outcome{}, err
 	}
 	d, err := decodeBody[desired]("desired state", s.Desired.Body)
@@ -122,21 +123,6 @@ func (p *Platform) Run(ctx context.Context, s platform.Step, j platform.Journal)
 		}
 	}
 	return do(run, ctx)
-}
-
-// sameAccount stops before any write when the credentials lead to another account or region than the plan.
-func sameAccount(ctx context.Context, c cloud, planned string) error {
-	if planned == "" {
-		return nil
-	}
-	found, err := c.Account(ctx)
-	if err != nil {
-		return err
-	}
-	if found != planned {
-		return platform.Final(fmt.Errorf("the plan was made for account and region %s, the agent's credentials are for %s: nothing was written; correct the platform provider", planned, found))
-	}
-	return nil
 }
 
 // unseen notes since when something that should be there is not shown, and is an

@@ -222,6 +222,25 @@ const sentences: Readonly<Record<string, readonly Sentence[]>> = {
   ECS_OTHER_SETS: [says(msg({ message: "besides the primary there are task sets with tasks: {sets}" }), "sets")],
   ECS_TRAFFIC_SPLIT: [says(msg({ message: "{share} % of {route} goes to the canary target group" }), "share", "route")],
   ECS_DEPLOYMENT_UNDER_WAY: [says(msg({ message: "service deployment {deployment} at Amazon ECS is {status}" }), "deployment", "status")],
+  LAMBDA_UPDATING: [says(msg({ message: "waiting for function {function}: it is {state}" }), "function", "state")],
+  LAMBDA_VERSION_PENDING: [says(msg({ message: "waiting until version {version} of {function} is Active: it is {state}" }), "version", "function", "state")],
+  LAMBDA_BROKEN: [says(msg({ message: "AWS could not set version {version} of {function} up: {reason}" }), "version", "function", "reason")],
+  LAMBDA_FUNCTION_EXISTS: [
+    says(msg({ message: "function {function} exists although there was none when this deployment was planned: somebody else created it" }), "function"),
+  ],
+  LAMBDA_GONE: [says(msg({ message: "{what} is gone although this deployment needs it; somebody else removed it" }), "what")],
+  LAMBDA_LATEST_CHANGED: [says(msg({ message: "somebody else changed {what} of {function} while this deployment made a version of it" }), "what", "function")],
+  LAMBDA_FOREIGN_WEIGHTS: [says(msg({ message: "somebody else changed alias {alias}: expected {expected}, found {found}" }), "alias", "expected", "found")],
+  LAMBDA_ALIAS_APPLYING: [says(msg({ message: "waiting until alias {alias} shows what was written to it" }), "alias")],
+  LAMBDA_SETTLING: [says(msg({ message: "Lambda takes a changed alias over later than it shows it; going on at {until}" }), "until")],
+  LAMBDA_CALL_IN_DOUBT: [says(msg({ message: "a call to Lambda got no answer and may still take effect; going on at {until}" }), "until")],
+  LAMBDA_NO_ALIAS: [says(msg({ message: "alias {alias} does not exist, so there is nothing that could be split" }), "alias")],
+  LAMBDA_NOT_RESTORED: [says(msg({ message: "the live state is not what it was: {difference}" }), "difference")],
+  LAMBDA_REMOVING: [says(msg({ message: "waiting until function {function} is gone" }), "function")],
+  LAMBDA_ALIAS_NEW: [says(msg({ message: "alias {alias} does not exist and will be created: point users and triggers to it" }), "alias")],
+  LAMBDA_SAME_VERSION: [says(msg({ message: "nothing about code or configuration changes: version {version} stays, and no version is published" }), "version")],
+  LAMBDA_TRAFFIC_SPLIT: [says(msg({ message: "alias {alias} is split: {weights}" }), "alias", "weights")],
+  LAMBDA_BUSY: [says(msg({ message: "function {function} is being changed: it is {state}" }), "function", "state")],
 };
 
 export type Translate = (message: MessageDescriptor) => string;

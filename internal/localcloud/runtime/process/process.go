@@ -1,6 +1,7 @@
-// Package process runs the local cloud's tasks as child processes: every
-// container of a task is one process in a process group of its own, found
-// through a catalogue that maps image names to commands. No child outlives the
+// Package process runs the local cloud's tasks and functions as child
+// processes: every container of a task, and every instance of a function, is
+// one process in a process group of its own, found through a catalogue that
+// maps image names to commands, or in the zip of the function. No child outlives the
 // runtime: Close ends and awaits all of them, and on Linux the kernel kills
 // them when the parent dies without having done so.
 package process
@@ -45,7 +46,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Runtime runs tasks. It implements ecs.Runtime.
+// Runtime runs tasks and functions. It implements ecs.Runtime and lambda.Runtime.
 type Runtime struct {
 	opts  Options
 	log   *slog.Logger
@@ -56,7 +57,8 @@ type Runtime struct {
 	mu     sync.Mutex
 	closed bool
 	live   map[string]*task
-	ended  []*task // newest last
+	ended  []*task          // newest last
+	pools  map[string]*pool // instances of functions, by key
 }
 
 // task is one running task. Its goroutine alone reports events.
@@ -102,7 +104,7 @@ func New(opts Options) (*Runtime, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Runtime{opts: opts, log: opts.Logger, forks: make(chan fork), live: map[string]*task{}}
+	r := &Runtime{opts: opts, log: opts.Logger, forks: make(chan fork), live: map[string]*task{}, pools: map[string]*pool{}}
 	r.fork.Go(r.startProcesses)
 	return r, nil
 }
@@ -326,9 +328,14 @@ func (r *Runtime) Close() {
 	for _, t := range r.live {
 		live = append(live, t)
 	}
+	pools := r.pools
+	r.pools = nil
 	r.mu.Unlock()
 	for _, t := range live {
 		t.stop(r.opts.CloseGrace)
+	}
+	for _, p := range pools {
+		p.close(true)
 	}
 	r.tasks.Wait()
 	close(r.forks)
