@@ -11,6 +11,7 @@ import { liveOf } from "../../mock/seed";
 import { World } from "../../mock/world";
 import { makeQueryClient } from "../api/query-client";
 import { makeRouter } from "../router";
+import { rowHref } from "../ui/row-link";
 
 vi.stubGlobal("scrollTo", vi.fn());
 
@@ -300,6 +301,29 @@ describe("a decision", () => {
     await user.click(bell);
     const list = await screen.findByRole("dialog", { name: "What you asked for" });
     expect(list.textContent).toContain("errors in the shop");
+  });
+});
+
+describe("the rows of a list", () => {
+  const links = () => [...document.querySelectorAll<HTMLAnchorElement>("main [data-row]")];
+
+  it("are written over by the answer to the next address, and not before", async () => {
+    const { router, user } = show("/applications?sort=-name");
+    await waitFor(() => expect(links().length).toBeGreaterThan(2), patient);
+    const rows = links();
+    await user.click(screen.getByRole("button", { name: "Application" }));
+    await waitFor(() => expect(router.state.location.search).toEqual({}));
+    await waitFor(() => expect(links().map((a) => a.textContent)).toEqual(links().map((a) => a.textContent).toSorted()));
+    expect(links().every((a, i) => a === rows[i])).toBe(true);
+    expect(links()[0]?.getAttribute("href")).not.toContain("sort");
+  });
+
+  it("lead where the router's own links would", async () => {
+    const { router } = show("/applications?q=a%26b%20%3D%22c%22");
+    for (const from of [undefined, "", "q=a%26b+%3D%22c%22&sort=-name", "1", "true", "日本"]) {
+      const search = from === undefined ? {} : { from };
+      expect(rowHref(router.options.stringifySearch, "/applications/$id", "a b/c", from)).toBe(router.buildLocation({ to: "/applications/$id", params: { id: "a b/c" }, search }).href);
+    }
   });
 });
 
