@@ -112,12 +112,17 @@ export function mayReject(who: Who, d: Deployment, s: Stage): Verdict {
   return maySpeak(who, d, s);
 }
 
+/** A skip is no way past the approvers, nor past the second of them. */
+function maySkipApproval(who: Who, d: Deployment, s: Stage, rules: Rules): Verdict {
+  return first(mayApprove(who, d, s, rules), unless(s.approvals - s.given.length > 1, msg`This stage waits for more than one approval, so one person cannot skip it`));
+}
+
 export function maySkip(who: Who, d: Deployment, s: Stage, rules = noRules): Verdict {
   return first(
     has(who, "deployment:skip"),
     unless(s.type === "PLATFORM", msg`Only a wait or an approval can be skipped`),
     unless(d.status !== "RUNNING" || s.status !== "RUNNING", msg`Only a stage that runs can be skipped`),
-    s.type === "APPROVAL" ? another(d, rules) : yes,
+    s.type === "APPROVAL" ? maySkipApproval(who, d, s, rules) : yes,
     unless(d.parked !== "", msg`The deployment holds an event of a newer version; upgrade the server`),
   );
 }
