@@ -281,9 +281,9 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
         const attempt = req.attempt || s.attempt;
         const data = world.log(req.deploymentId, req.stageId, attempt).slice(offset);
         offset += data.length;
-        const done = !req.follow || s.status !== "RUNNING" || attempt < s.attempt;
-        if (data.length > 0 || done) yield { data, nextOffset: BigInt(offset), attempt, completed: done };
-        if (done) return;
+        const over = s.status !== "RUNNING" || attempt < s.attempt;
+        if (data.length > 0 || over || !req.follow) yield { data, nextOffset: BigInt(offset), attempt, completed: over };
+        if (over || !req.follow) return;
         await world.next(ctx.signal);
       }
     },

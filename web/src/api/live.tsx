@@ -39,6 +39,13 @@ export function LiveProvider({ onUnauthenticated, children }: { onUnauthenticate
 
 const none: WatchState = { connected: false, stale: false };
 
+const deaf = () => () => undefined;
+
+/** Hears what changed, for what is not an answer of the cache; the result stops hearing. */
+export function useListen(): WatchClient["listen"] {
+  return useContext(Live)?.listen ?? deaf;
+}
+
 /** How the stream of changes is. */
 export function useLive(): WatchState {
   const watch = useContext(Live);
