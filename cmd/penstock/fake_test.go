@@ -171,6 +171,18 @@ func (f *fakeServer) GetProject(context.Context, *connect.Request[penstockv1.Get
 	return answer(&penstockv1.GetProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", AutoRegister: true, WebhookSecretSet: f.secret != "", ApprovalNotByAuthor: f.another, ApprovalNeedsNote: f.note}}, nil)
 }
 
+func (f *fakeServer) GetWebhooks(context.Context, *connect.Request[penstockv1.GetWebhooksRequest]) (*connect.Response[penstockv1.GetWebhooksResponse], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return answer(&penstockv1.GetWebhooksResponse{SecretSet: f.secret != "", Webhooks: []*penstockv1.Webhook{
+		{
+			Host: "github", Path: "/webhooks/github/default", Last: &penstockv1.WebhookDelivery{At: timestamppb.New(testNow.Add(-time.Minute)), Status: 202, Woken: 1},
+			Refused: &penstockv1.WebhookDelivery{At: timestamppb.New(testNow.Add(-time.Hour)), Status: 401},
+		},
+		{Host: "gitlab", Path: "/webhooks/gitlab/default"},
+	}}, nil)
+}
+
 func (f *fakeServer) UpdateProject(_ context.Context, req *connect.Request[penstockv1.UpdateProjectRequest]) (*connect.Response[penstockv1.UpdateProjectResponse], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

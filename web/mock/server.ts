@@ -79,6 +79,17 @@ function projectHandlers(world: World, guard: Guard, may: May) {
       guard();
       return { name: world.role, role: world.role, projectId: "demo", rights: rightsOf(world.role), serverVersion: "0.1.0" };
     },
+    getWebhooks() {
+      guard();
+      const webhooks = ["github", "gitlab", "bitbucket", "gitea", "forgejo"].map((host) => ({ host, path: `/webhooks/${host}/demo` }));
+      const delivered = { last: { at: world.now(), status: 202, woken: 1 }, refused: { at: world.now(), status: 401 } };
+      return { secretSet: world.webhookSecret !== "", since: world.now(), webhooks: webhooks.map((w) => (w.host === "github" ? { ...w, ...delivered } : w)) };
+    },
+    updateProject(req: { webhookSecret?: string }) {
+      may("project:write");
+      world.webhookSecret = req.webhookSecret ?? world.webhookSecret;
+      return { project: create(ProjectSchema, { id: "demo", name: "demo", webhookSecretSet: world.webhookSecret !== "" }) };
+    },
     getProject: () => ({ project: create(ProjectSchema, { id: "demo", name: "demo" }) }),
     listAgents() {
       guard();

@@ -22,6 +22,7 @@ export type Right =
   | "deployment:skip"
   | "deployment:retry"
   | "agent:write"
+  | "project:write"
   | "key:read"
   | "key:write";
 
@@ -146,6 +147,10 @@ export function mayWriteAgents(who: Who): Verdict {
 /** An identity has two keys at most: the one in use and the one that takes its place. */
 export function mayRotate(agent: Pick<Agent, "keys">): Verdict {
   return unless(agent.keys.length >= 2, msg`There are two keys already; remove the one that is not used any more`);
+}
+
+export function mayWriteProject(who: Who): Verdict {
+  return has(who, "project:write");
 }
 
 export function mayWriteKeys(who: Who): Verdict {

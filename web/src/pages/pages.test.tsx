@@ -138,6 +138,18 @@ describe("the page of a deployment", () => {
     expect(await screen.findByRole("button", { name: "Unfold all steps" })).toBeTruthy();
   });
 
+  it("shows lines as they are written, when the stream tells of them", async () => {
+    const { world } = show("/deployments/d-checkout?stage=s4");
+    await screen.findByText("Live", {}, patient);
+    const d = world.deployment("d-checkout");
+    world.end(d, world.stage(d, "s3"), "SUCCESS");
+    await screen.findByText("being written", {}, patient);
+    const lines = () => Number.parseInt(screen.getByText(/^\d+ lines?$/).textContent ?? "", 10);
+    const before = lines();
+    world.write(d, world.stage(d, "s4"), "INFO", "3 of 4 tasks run");
+    await waitFor(() => expect(lines()).toBe(before + 1), { timeout: 5_000 });
+  });
+
   it("gives id, address, command and JSON to other tools", async () => {
     const { user } = show("/deployments/d-checkout");
     await user.click(await screen.findByRole("button", { name: "For other tools" }, patient));
@@ -301,6 +313,32 @@ describe("a decision", () => {
     await user.click(bell);
     const list = await screen.findByRole("dialog", { name: "What you asked for" });
     expect(list.textContent).toContain("errors in the shop");
+  });
+});
+
+describe("the webhooks", () => {
+  it("have a URL for each host, a secret that is shown once, and what came of the last delivery", async () => {
+    const { world, user } = show("/webhooks");
+    expect(await screen.findByText("No secret is set, so every delivery is refused", {}, patient)).toBeTruthy();
+    expect(screen.getAllByRole("row")).toHaveLength(6);
+    const github = screen.getByRole("row", { name: /^GitHub/ });
+    expect(github.textContent).toContain("/webhooks/github/demo");
+    expect(github.textContent).toContain("accepted: an agent looked at the branch");
+    expect(github.textContent).toContain("refused: the secret is wrong or missing");
+    await user.click(screen.getByRole("button", { name: "Make a secret" }));
+    await user.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Make a secret" }));
+    await waitFor(() => expect(world.webhookSecret).toMatch(/^[A-Z2-7]{26}$/));
+    const once = await screen.findByRole("dialog", { name: "The secret" });
+    expect(once.textContent).toContain(world.webhookSecret);
+    await user.click(within(once).getByRole("button", { name: "The git hosts have it" }));
+    await screen.findByRole("button", { name: "Change the secret" });
+    expect(document.body.textContent).not.toContain(world.webhookSecret);
+  });
+
+  it("are changed by admins alone", async () => {
+    const { user } = show("/webhooks", "operator");
+    await user.click(await screen.findByRole("button", { name: "Make a secret", description: /lacks the right project:write/ }, patient));
+    expect(screen.queryByRole("dialog")).toBeNull();
   });
 });
 
