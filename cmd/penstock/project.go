@@ -15,7 +15,25 @@ import (
 
 func newProjectCommand(s streams) *cobra.Command {
 	cmd := newGroup("project", "See and change the settings of the project")
-	cmd.AddCommand(newProjectGetCommand(s), newProjectApprovalsCommand(s), newWebhooksCommand(s), newWebhookSecretCommand(s))
+	cmd.AddCommand(newProjectGetCommand(s), newProjectApprovalsCommand(s), newProjectBadgesCommand(s), newWebhooksCommand(s), newWebhookSecretCommand(s))
+	return cmd
+}
+
+func newProjectBadgesCommand(s streams) *cobra.Command {
+	v, off := &verb{s: s}, false
+	cmd := v.leaf("badges", "Let applications have badges, which need no login", exactly(0), func(ctx context.Context, c *client.Client, _ []string) error {
+		on := !off
+		res, err := c.Projects.UpdateProject(ctx, connect.NewRequest(&penstockv1.UpdateProjectRequest{Badges: &on}))
+		if err != nil {
+			return err
+		}
+		p := res.Msg.Project
+		return v.object(p, p.Id, func() { s.facts("Badges", yesNo(p.Badges)) })
+	})
+	cmd.Long = `Let every application have a badge: an image with its name, its state and its version, for a README or a wall. Whoever has the
+address sees it without a login, and can work out no other address. penstock app get APP shows it. With --off all addresses end
+at once; turned on again there are new ones.`
+	cmd.Flags().BoolVar(&off, "off", false, "end all addresses")
 	return cmd
 }
 
@@ -64,7 +82,7 @@ func newProjectGetCommand(s streams) *cobra.Command {
 		p := res.Msg.Project
 		return v.object(p, p.Id, func() {
 			s.facts(append([]string{"Name", p.Name, "ID", p.Id, "Files in git register themselves", yesNo(p.AutoRegister), "Webhook secret", map[bool]string{true: "set", false: "none: webhooks are refused"}[p.WebhookSecretSet]},
-				approvalFacts(p)...)...)
+				append([]string{"Badges", yesNo(p.Badges)}, approvalFacts(p)...)...)...)
 		})
 	})
 }

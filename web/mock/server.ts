@@ -85,8 +85,9 @@ function projectHandlers(world: World, guard: Guard, may: May) {
       const delivered = { last: { at: world.now(), status: 202, woken: 1 }, refused: { at: world.now(), status: 401 } };
       return { secretSet: world.webhookSecret !== "", since: world.now(), webhooks: webhooks.map((w) => (w.host === "github" ? { ...w, ...delivered } : w)) };
     },
-    updateProject(req: { webhookSecret?: string }) {
+    updateProject(req: { webhookSecret?: string; badges?: boolean }) {
       may("project:write");
+      for (const a of world.data.applications) if (req.badges !== undefined) a.badgePath = req.badges ? `/badges/demo/${a.id}/token.svg` : "";
       world.webhookSecret = req.webhookSecret ?? world.webhookSecret;
       return { project: create(ProjectSchema, { id: "demo", name: "demo", webhookSecretSet: world.webhookSecret !== "" }) };
     },

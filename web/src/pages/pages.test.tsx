@@ -316,6 +316,24 @@ describe("a decision", () => {
   });
 });
 
+describe("links to give away", () => {
+  it("are badges too, once an admin wants them", async () => {
+    const { user } = show("/applications/app-checkout");
+    await user.click(await screen.findByRole("button", { name: "For other tools" }, patient));
+    const badge = within(await screen.findByRole("region", { name: "Badge" }));
+    await user.click(badge.getByRole("button", { name: "Turn on badges" }));
+    const image = await badge.findByRole("img", { name: "Badge of checkout" }, patient);
+    expect(image.getAttribute("src")).toBe("/badges/demo/app-checkout/token.svg?lang=en");
+    expect(badge.getByText(/^\[!\[checkout\]\(http.*token\.svg\?lang=en\)\]\(http.*\/applications\/app-checkout\)$/)).toBeTruthy();
+  });
+
+  it("hold stage, attempt and line of a log", async () => {
+    const { user } = show("/deployments/d-search?stage=s1&line=2");
+    await user.click(await screen.findByRole("button", { name: /Copy link/ }, patient));
+    await waitFor(async () => expect(await navigator.clipboard.readText()).toMatch(/^http.*\/deployments\/d-search\?stage=s1&attempt=\d+&line=2$/));
+  });
+});
+
 describe("the webhooks", () => {
   it("have a URL for each host, a secret that is shown once, and what came of the last delivery", async () => {
     const { world, user } = show("/webhooks");

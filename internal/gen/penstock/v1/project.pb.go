@@ -335,8 +335,10 @@ type Project struct {
 	ApprovalNotByAuthor bool `protobuf:"varint,5,opt,name=approval_not_by_author,json=approvalNotByAuthor,proto3" json:"approval_not_by_author,omitempty"`
 	// An answer to an approval needs a note.
 	ApprovalNeedsNote bool `protobuf:"varint,6,opt,name=approval_needs_note,json=approvalNeedsNote,proto3" json:"approval_needs_note,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Applications have badges, which whoever has the address sees without a login.
+	Badges        bool `protobuf:"varint,7,opt,name=badges,proto3" json:"badges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Project) Reset() {
@@ -407,6 +409,13 @@ func (x *Project) GetApprovalNotByAuthor() bool {
 func (x *Project) GetApprovalNeedsNote() bool {
 	if x != nil {
 		return x.ApprovalNeedsNote
+	}
+	return false
+}
+
+func (x *Project) GetBadges() bool {
+	if x != nil {
+		return x.Badges
 	}
 	return false
 }
@@ -499,8 +508,10 @@ type UpdateProjectRequest struct {
 	WebhookSecret       *string `protobuf:"bytes,3,opt,name=webhook_secret,json=webhookSecret,proto3,oneof" json:"webhook_secret,omitempty"`
 	ApprovalNotByAuthor *bool   `protobuf:"varint,4,opt,name=approval_not_by_author,json=approvalNotByAuthor,proto3,oneof" json:"approval_not_by_author,omitempty"`
 	ApprovalNeedsNote   *bool   `protobuf:"varint,5,opt,name=approval_needs_note,json=approvalNeedsNote,proto3,oneof" json:"approval_needs_note,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// False ends all addresses of badges; true makes new ones where there are none.
+	Badges        *bool `protobuf:"varint,6,opt,name=badges,proto3,oneof" json:"badges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateProjectRequest) Reset() {
@@ -564,6 +575,13 @@ func (x *UpdateProjectRequest) GetApprovalNotByAuthor() bool {
 func (x *UpdateProjectRequest) GetApprovalNeedsNote() bool {
 	if x != nil && x.ApprovalNeedsNote != nil {
 		return *x.ApprovalNeedsNote
+	}
+	return false
+}
+
+func (x *UpdateProjectRequest) GetBadges() bool {
+	if x != nil && x.Badges != nil {
+		return *x.Badges
 	}
 	return false
 }
@@ -3083,28 +3101,31 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"project_id\x18\x03 \x01(\tR\tprojectId\x12\x16\n" +
 	"\x06rights\x18\x04 \x03(\tR\x06rights\x12%\n" +
 	"\x0eserver_version\x18\x05 \x01(\tR\rserverVersion\x12\x16\n" +
-	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\xe5\x01\n" +
+	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\xfd\x01\n" +
 	"\aProject\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
 	"\rauto_register\x18\x03 \x01(\bR\fautoRegister\x12,\n" +
 	"\x12webhook_secret_set\x18\x04 \x01(\bR\x10webhookSecretSet\x123\n" +
 	"\x16approval_not_by_author\x18\x05 \x01(\bR\x13approvalNotByAuthor\x12.\n" +
-	"\x13approval_needs_note\x18\x06 \x01(\bR\x11approvalNeedsNote\"\x13\n" +
+	"\x13approval_needs_note\x18\x06 \x01(\bR\x11approvalNeedsNote\x12\x16\n" +
+	"\x06badges\x18\a \x01(\bR\x06badges\"\x13\n" +
 	"\x11GetProjectRequest\"D\n" +
 	"\x12GetProjectResponse\x12.\n" +
-	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xd2\x02\n" +
+	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xfa\x02\n" +
 	"\x14UpdateProjectRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12(\n" +
 	"\rauto_register\x18\x02 \x01(\bH\x00R\fautoRegister\x88\x01\x01\x12*\n" +
 	"\x0ewebhook_secret\x18\x03 \x01(\tH\x01R\rwebhookSecret\x88\x01\x01\x128\n" +
 	"\x16approval_not_by_author\x18\x04 \x01(\bH\x02R\x13approvalNotByAuthor\x88\x01\x01\x123\n" +
-	"\x13approval_needs_note\x18\x05 \x01(\bH\x03R\x11approvalNeedsNote\x88\x01\x01B\x10\n" +
+	"\x13approval_needs_note\x18\x05 \x01(\bH\x03R\x11approvalNeedsNote\x88\x01\x01\x12\x1b\n" +
+	"\x06badges\x18\x06 \x01(\bH\x04R\x06badges\x88\x01\x01B\x10\n" +
 	"\x0e_auto_registerB\x11\n" +
 	"\x0f_webhook_secretB\x19\n" +
 	"\x17_approval_not_by_authorB\x16\n" +
-	"\x14_approval_needs_note\"G\n" +
+	"\x14_approval_needs_noteB\t\n" +
+	"\a_badges\"G\n" +
 	"\x15UpdateProjectResponse\x12.\n" +
 	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\x14\n" +
 	"\x12GetWebhooksRequest\"\x98\x01\n" +
