@@ -43,7 +43,7 @@ type fakeServer struct {
 	requests      []string            // request ids of mutations
 	secret        string              // of webhooks
 	badges        bool
-	another, note bool                // what approvals need
+	another, note bool // what approvals need
 	read          chan struct{}
 	closed        chan struct{}
 }

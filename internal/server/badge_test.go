@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -116,7 +117,7 @@ func FuzzBadge(f *testing.F) {
 		elements := 0
 		for d := xml.NewDecoder(strings.NewReader(image)); ; {
 			token, err := d.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
