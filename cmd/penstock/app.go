@@ -131,11 +131,11 @@ func newAppGetCommand(s streams) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return v.object(a, a.Id, func() { v.showApp(a) })
+		return v.object(a, a.Id, func() { v.showApp(a, c.Server()) })
 	})
 }
 
-func (v *verb) showApp(a *penstockv1.Application) {
+func (v *verb) showApp(a *penstockv1.Application, server string) {
 	state := a.SyncState
 	if a.Disabled {
 		state += ", disabled"
@@ -152,6 +152,10 @@ func (v *verb) showApp(a *penstockv1.Application) {
 	if a.LastDeploymentId != "" {
 		last = strings.TrimSpace(last + " " + a.LastDeploymentId)
 	}
+	badge := ""
+	if a.BadgePath != "" {
+		badge = server + a.BadgePath
+	}
 	good := commitText(a.LastGood.GetCommit())
 	if t := versionText(a.LastGood.GetVersions()); t != "" {
 		good = t + ", " + good
@@ -160,7 +164,7 @@ func (v *verb) showApp(a *penstockv1.Application) {
 		"Sync", state, "Health", a.Health, "File", a.RepoId+"@"+a.Branch+":"+filePath(a.Path, a.ConfigFile),
 		"Agent", agentText(a), "Provider", a.Provider, "Account", a.Account, "Last good", good, "Git head", commitText(a.Head),
 		"Held", hold, "Drift", drift, "Running", a.CurrentDeploymentId, "Queue", strings.Join(a.Queue, "\n"), "Last deployment", last,
-		"Problem", a.InvalidDetail, "Registered", v.s.instant(a.RegisteredAt))
+		"Problem", a.InvalidDetail, "Badge", badge, "Registered", v.s.instant(a.RegisteredAt))
 }
 
 func newAppSyncCommand(s streams) *cobra.Command {

@@ -42,7 +42,8 @@ type fakeServer struct {
 	logs          map[string][]string // by deployment/stage
 	requests      []string            // request ids of mutations
 	secret        string              // of webhooks
-	another, note bool                // what approvals need
+	badges        bool
+	another, note bool // what approvals need
 	read          chan struct{}
 	closed        chan struct{}
 }
@@ -168,7 +169,19 @@ func (f *fakeServer) AddApplication(_ context.Context, req *connect.Request[pens
 func (f *fakeServer) GetProject(context.Context, *connect.Request[penstockv1.GetProjectRequest]) (*connect.Response[penstockv1.GetProjectResponse], error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return answer(&penstockv1.GetProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", AutoRegister: true, WebhookSecretSet: f.secret != "", ApprovalNotByAuthor: f.another, ApprovalNeedsNote: f.note}}, nil)
+	return answer(&penstockv1.GetProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", AutoRegister: true, WebhookSecretSet: f.secret != "", ApprovalNotByAuthor: f.another, ApprovalNeedsNote: f.note, Badges: f.badges}}, nil)
+}
+
+func (f *fakeServer) GetWebhooks(context.Context, *connect.Request[penstockv1.GetWebhooksRequest]) (*connect.Response[penstockv1.GetWebhooksResponse], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return answer(&penstockv1.GetWebhooksResponse{SecretSet: f.secret != "", Webhooks: []*penstockv1.Webhook{
+		{
+			Host: "github", Path: "/webhooks/github/default", Last: &penstockv1.WebhookDelivery{At: timestamppb.New(testNow.Add(-time.Minute)), Status: 202, Woken: 1},
+			Refused: &penstockv1.WebhookDelivery{At: timestamppb.New(testNow.Add(-time.Hour)), Status: 401},
+		},
+		{Host: "gitlab", Path: "/webhooks/gitlab/default"},
+	}}, nil)
 }
 
 func (f *fakeServer) UpdateProject(_ context.Context, req *connect.Request[penstockv1.UpdateProjectRequest]) (*connect.Response[penstockv1.UpdateProjectResponse], error) {
@@ -186,7 +199,10 @@ func (f *fakeServer) UpdateProject(_ context.Context, req *connect.Request[penst
 	if w := req.Msg.ApprovalNeedsNote; w != nil {
 		f.note = *w
 	}
-	return answer(&penstockv1.UpdateProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", WebhookSecretSet: f.secret != "", ApprovalNotByAuthor: f.another, ApprovalNeedsNote: f.note}}, nil)
+	if w := req.Msg.Badges; w != nil {
+		f.badges = *w
+	}
+	return answer(&penstockv1.UpdateProjectResponse{Project: &penstockv1.Project{Id: "default", Name: "Default", WebhookSecretSet: f.secret != "", ApprovalNotByAuthor: f.another, ApprovalNeedsNote: f.note, Badges: f.badges}}, nil)
 }
 
 func (f *fakeServer) ListDiscoveredApplications(context.Context, *connect.Request[penstockv1.ListDiscoveredApplicationsRequest]) (*connect.Response[penstockv1.ListDiscoveredApplicationsResponse], error) {

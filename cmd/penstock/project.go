@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -14,8 +15,61 @@ import (
 
 func newProjectCommand(s streams) *cobra.Command {
 	cmd := newGroup("project", "See and change the settings of the project")
-	cmd.AddCommand(newProjectGetCommand(s), newProjectApprovalsCommand(s), newWebhookSecretCommand(s))
+	cmd.AddCommand(newProjectGetCommand(s), newProjectApprovalsCommand(s), newProjectBadgesCommand(s), newWebhooksCommand(s), newWebhookSecretCommand(s))
 	return cmd
+}
+
+func newProjectBadgesCommand(s streams) *cobra.Command {
+	v, off := &verb{s: s}, false
+	cmd := v.leaf("badges", "Let applications have badges, which need no login", exactly(0), func(ctx context.Context, c *client.Client, _ []string) error {
+		on := !off
+		res, err := c.Projects.UpdateProject(ctx, connect.NewRequest(&penstockv1.UpdateProjectRequest{Badges: &on}))
+		if err != nil {
+			return err
+		}
+		p := res.Msg.Project
+		return v.object(p, p.Id, func() { s.facts("Badges", yesNo(p.Badges)) })
+	})
+	cmd.Long = `Let every application have a badge: an image with its name, its state and its version, for a README or a wall. Whoever has the
+address sees it without a login, and can work out no other address. penstock app get APP shows it. With --off all addresses end
+at once; turned on again there are new ones.`
+	cmd.Flags().BoolVar(&off, "off", false, "end all addresses")
+	return cmd
+}
+
+func newWebhooksCommand(s streams) *cobra.Command {
+	v := &verb{s: s}
+	cmd := v.leaf("webhooks", "Show where git hosts send pushes to, and what came of the last ones", exactly(0), func(ctx context.Context, c *client.Client, _ []string) error {
+		res, err := c.Projects.GetWebhooks(ctx, connect.NewRequest(&penstockv1.GetWebhooksRequest{}))
+		if err != nil {
+			return err
+		}
+		return list(v, "webhooks", res.Msg.Webhooks, (*penstockv1.Webhook).GetHost, func() {
+			rows := make([][]string, len(res.Msg.Webhooks))
+			for i, w := range res.Msg.Webhooks {
+				rows[i] = []string{w.Host, c.Server() + w.Path, s.delivery(w.Last), s.delivery(w.Refused)}
+			}
+			s.table([]string{"HOST", "URL", "LAST", "LAST REFUSED"}, rows)
+			if !res.Msg.SecretSet {
+				fmt.Fprintln(s.Err, "no secret is set, so all are refused; make one with: penstock project webhook-secret")
+			}
+		})
+	})
+	cmd.Long = `Show the URL for each kind of git host, the last delivery that was proven to come from it, and the last one that was not: the
+time, the HTTP status of the answer, and how many agent processes looked at the branch for it. They are remembered since the
+start of the server.`
+	return cmd
+}
+
+func (s streams) delivery(d *penstockv1.WebhookDelivery) string {
+	if d == nil {
+		return "-"
+	}
+	text := fmt.Sprintf("%s ago, %d", s.ago(d.At), d.Status)
+	if d.Status == http.StatusAccepted {
+		text += fmt.Sprintf(", woke %d", d.Woken)
+	}
+	return text
 }
 
 func newProjectGetCommand(s streams) *cobra.Command {
@@ -28,7 +82,7 @@ func newProjectGetCommand(s streams) *cobra.Command {
 		p := res.Msg.Project
 		return v.object(p, p.Id, func() {
 			s.facts(append([]string{"Name", p.Name, "ID", p.Id, "Files in git register themselves", yesNo(p.AutoRegister), "Webhook secret", map[bool]string{true: "set", false: "none: webhooks are refused"}[p.WebhookSecretSet]},
-				approvalFacts(p)...)...)
+				append([]string{"Badges", yesNo(p.Badges)}, approvalFacts(p)...)...)...)
 		})
 	})
 }

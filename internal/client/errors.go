@@ -121,6 +121,8 @@ func Next(err error) string {
 		return "the deployment is finished; start a new one with: penstock deployment retry " + e.Object
 	case deploy.RefusedNotApprover:
 		return "ask one of the stage's approvers; see them with: penstock deployment get ID -o json"
+	case deploy.RefusedMoreNeeded:
+		return "let the approvers approve: penstock deployment approve"
 	case deploy.RefusedAuthor:
 		return "ask somebody else; the rule is shown by: penstock project get"
 	case deploy.RefusedNoNote:

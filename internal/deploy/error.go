@@ -27,17 +27,18 @@ const (
 
 // Refusals of reports and commands: the Reason of an Error with CodeRefused.
 const (
-	RefusedDuplicate     = "DUPLICATE"      // this event id was stored before: its first answer holds
-	RefusedStaleEpoch    = "STALE_EPOCH"    // another process holds the assignment now
-	RefusedAttemptClosed = "ATTEMPT_CLOSED" // the stage attempt of the report is over
-	RefusedTerminal      = "TERMINAL"       // the deployment is finished
-	RefusedStaleView     = "STALE_VIEW"     // the person decided on an outdated screen
-	RefusedNotApprover   = "NOT_APPROVER"   // the person is not among the stage's approvers
-	RefusedTwice         = "ALREADY_GIVEN"  // this person approved before
-	RefusedAuthor        = "OWN_CHANGE"     // the project wants an approval by somebody else than the change's author
-	RefusedNoNote        = "NOTE_NEEDED"    // the project wants a note with each answer
-	RefusedState         = "WRONG_STATE"    // the state does not permit the command
-	RefusedParked        = "PARKED"         // an event of a newer version is in the stream: a person or a newer server must act
+	RefusedDuplicate     = "DUPLICATE"         // this event id was stored before: its first answer holds
+	RefusedStaleEpoch    = "STALE_EPOCH"       // another process holds the assignment now
+	RefusedAttemptClosed = "ATTEMPT_CLOSED"    // the stage attempt of the report is over
+	RefusedTerminal      = "TERMINAL"          // the deployment is finished
+	RefusedStaleView     = "STALE_VIEW"        // the person decided on an outdated screen
+	RefusedNotApprover   = "NOT_APPROVER"      // the person is not among the stage's approvers
+	RefusedTwice         = "ALREADY_GIVEN"     // this person approved before
+	RefusedMoreNeeded    = "APPROVALS_MISSING" // the stage waits for more than one approval: one person cannot skip it
+	RefusedAuthor        = "OWN_CHANGE"        // the project wants an approval by somebody else than the change's author
+	RefusedNoNote        = "NOTE_NEEDED"       // the project wants a note with each answer
+	RefusedState         = "WRONG_STATE"       // the state does not permit the command
+	RefusedParked        = "PARKED"            // an event of a newer version is in the stream: a person or a newer server must act
 )
 
 // Error is an error with a code that crosses every boundary of the product.

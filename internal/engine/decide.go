@@ -267,7 +267,7 @@ func (w *draft) skip(in Skip) error {
 		return deploy.Refuse(deploy.RefusedState, in.Stage, "only a running stage can be skipped; this one is %s", s.Status)
 	}
 	if s.Type == deploy.StageApproval {
-		if err := w.keepsRules(in.Rules, in.Stage, in.By, in.Note); err != nil {
+		if err := w.maySkipApproval(s, in); err != nil {
 			return err
 		}
 	}
@@ -431,6 +431,22 @@ func mayApprove(s deploy.Stage, by string) error {
 		if g.By == by {
 			return deploy.Refuse(deploy.RefusedTwice, s.ID, "%s approved before", by)
 		}
+	}
+	return nil
+}
+
+// maySkipApproval holds a skip to what an approval is held to, and to their
+// number: else it would be the way past the approvers, or past the second pair
+// of eyes.
+func (w *draft) maySkipApproval(s deploy.Stage, in Skip) error {
+	if err := mayApprove(s, in.By); err != nil {
+		return err
+	}
+	if err := w.keepsRules(in.Rules, in.Stage, in.By, in.Note); err != nil {
+		return err
+	}
+	if missing := max(1, s.Approvals) - len(s.Given); missing > 1 {
+		return deploy.Refuse(deploy.RefusedMoreNeeded, s.ID, "this stage waits for %d approvals, so one person cannot skip it", missing)
 	}
 	return nil
 }

@@ -138,6 +138,8 @@ var inputs = []struct {
 	{"skip the wait, own change", Skip{Stage: "s1", By: "bob", Rules: deploy.ApprovalRules{NotByAuthor: true, NeedNote: true}}},
 	{"skip the wait", Skip{Stage: "s1", By: "ann"}},
 	{"skip the approval", Skip{Stage: "s2", By: "ann"}},
+	{"skip approval, the other", Skip{Stage: "s2", By: "bob"}},
+	{"skip, not an approver", Skip{Stage: "s2", By: "eve"}},
 	{"skip a platform stage", Skip{Stage: "s0", By: "ann"}},
 	{"skip no such stage", Skip{Stage: "s9", By: "ann"}},
 	{"cancel", Cancel{By: "ann"}},

@@ -95,7 +95,8 @@ type Reject struct {
 	Rules           deploy.ApprovalRules
 }
 
-// Skip ends a wait or an approval as skipped. The rules are for an approval.
+// Skip ends a wait or an approval as skipped. An approval is skipped only by who
+// may approve it, under the same rules, and when one approval is missing.
 type Skip struct {
 	Stage, By, Note string
 	Rules           deploy.ApprovalRules

@@ -24,7 +24,7 @@ func (p *process) ownChange() (id string) {
 	}
 	first := p.moved("", sha1, app)
 	must[deploy.Deployment](r)(p.report(first, planned(1, approval("d1"))))
-	must[*connect.Response[penstockv1.SkipStageResponse]](r)(r.deploys.SkipStage(r.Context(), connect.NewRequest(&penstockv1.SkipStageRequest{DeploymentId: first, StageId: "ok"})))
+	must[*connect.Response[penstockv1.SkipStageResponse]](r)(r.person("bob").SkipStage(r.Context(), connect.NewRequest(&penstockv1.SkipStageRequest{DeploymentId: first, StageId: "ok"})))
 	ann := penstockv1connect.NewApplicationServiceClient(r.client(), "http://server", as(r.credential("ann", policy.RoleOperator)))
 	id = must[*connect.Response[penstockv1.SyncApplicationResponse]](r)(ann.SyncApplication(r.Context(), connect.NewRequest(&penstockv1.SyncApplicationRequest{ApplicationId: app}))).Msg.DeploymentId
 	must[deploy.Deployment](r)(p.report(id, planned(1, approval("d2"))))
@@ -87,6 +87,29 @@ func TestAuthorMayReject(t *testing.T) {
 		must[*connect.Response[penstockv1.UpdateProjectResponse]](r)(r.project.UpdateProject(r.Context(), connect.NewRequest(&penstockv1.UpdateProjectRequest{ApprovalNotByAuthor: &yes})))
 		if _, err := r.person("ann").RejectStage(r.Context(), connect.NewRequest(&penstockv1.RejectStageRequest{DeploymentId: id, StageId: "ok"})); err != nil {
 			r.Error(err)
+		}
+	})
+}
+
+// TestSkipIsNoWayPastTheApprovers: who may not approve a stage may not skip it,
+// whatever their role.
+func TestSkipIsNoWayPastTheApprovers(t *testing.T) {
+	onRig(t, nil, func(r *rig) {
+		p := r.join2("a", "one")
+		id := p.ownChange()
+		made := must[*connect.Response[penstockv1.CreateAPIKeyResponse]](r)(r.project.CreateAPIKey(r.Context(), connect.NewRequest(&penstockv1.CreateAPIKeyRequest{Name: "other", Role: "admin"})))
+		other := penstockv1connect.NewDeploymentServiceClient(r.client(), "http://server", as(made.Msg.Key))
+		skip := &penstockv1.SkipStageRequest{DeploymentId: id, StageId: "ok"}
+		_, err := other.SkipStage(r.Context(), connect.NewRequest(skip))
+		wantCode(r, "skipped by somebody who is no approver", err, deploy.CodeRefused, deploy.RefusedNotApprover)
+		if s := r.deployment(id).Stages[0]; s.Status != "RUNNING" {
+			r.Errorf("it is %s", s.Status)
+		}
+		if _, err := r.person("bob").SkipStage(r.Context(), connect.NewRequest(skip)); err != nil {
+			r.Errorf("an approver skips: %v", err)
+		}
+		if s := r.deployment(id).Stages[0]; s.Status != "SKIPPED" {
+			r.Errorf("it is %s", s.Status)
 		}
 	})
 }

@@ -117,6 +117,7 @@ var rights = map[string]policy.Right{
 	penstockv1connect.ProjectServiceLogoutProcedure:                         policy.ProjectRead,
 	penstockv1connect.ProjectServiceWhoAmIProcedure:                         policy.ProjectRead,
 	penstockv1connect.ProjectServiceGetProjectProcedure:                     policy.ProjectRead,
+	penstockv1connect.ProjectServiceGetWebhooksProcedure:                    policy.ProjectRead,
 	penstockv1connect.ProjectServiceUpdateProjectProcedure:                  policy.ProjectWrite,
 	penstockv1connect.ProjectServiceListAgentsProcedure:                     policy.AgentRead,
 	penstockv1connect.ProjectServiceRegisterAgentProcedure:                  policy.AgentWrite,

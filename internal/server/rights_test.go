@@ -38,7 +38,7 @@ var least = map[string]string{
 	"DeploymentService/CancelDeployment": operator, "DeploymentService/ApproveStage": operator, "DeploymentService/RejectStage": operator,
 	"DeploymentService/SkipStage": operator, "DeploymentService/RetryDeployment": operator, "DeploymentService/ReadStageLog": viewer, "DeploymentService/GetChanges": viewer,
 
-	"ProjectService/Login": anyone, "ProjectService/Logout": viewer, "ProjectService/WhoAmI": viewer, "ProjectService/GetProject": viewer, "ProjectService/UpdateProject": admin,
+	"ProjectService/Login": anyone, "ProjectService/Logout": viewer, "ProjectService/WhoAmI": viewer, "ProjectService/GetProject": viewer, "ProjectService/UpdateProject": admin, "ProjectService/GetWebhooks": viewer,
 	"ProjectService/ListAgents": viewer, "ProjectService/RegisterAgent": admin, "ProjectService/AddAgentKey": admin, "ProjectService/RemoveAgentKey": admin,
 	"ProjectService/SetAgentEnabled": admin, "ProjectService/CreateAPIKey": admin, "ProjectService/ListAPIKeys": admin, "ProjectService/RevokeAPIKey": admin,
 	"ProjectService/Search": viewer, "ProjectService/GetPreferences": viewer, "ProjectService/SetFavourite": viewer, "ProjectService/SaveView": viewer, "ProjectService/DeleteView": viewer,

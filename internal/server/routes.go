@@ -55,8 +55,9 @@ func (s *Server) routes() http.Handler {
 		mux.Handle("/"+svc+"/", plainAnswers(csrf.Handler(api)))
 	}
 	for _, host := range gitHosts() {
-		mux.HandleFunc("POST /webhooks/"+host.name+"/{project}", s.webhook(host))
+		mux.HandleFunc("POST "+webhookPath+host.name+"/{project}", s.webhook(host))
 	}
+	mux.HandleFunc("GET "+badgesPath+"{project}/{application}/{token}", s.badge)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.opt.Registry, promhttp.HandlerOpts{}))

@@ -69,7 +69,11 @@ func (b *book) findApplication(idOrName string) (deploy.Application, error) {
 // GetApplication implements ApplicationService.
 func (s *Server) GetApplication(ctx context.Context, req *connect.Request[penstockv1.GetApplicationRequest]) (*connect.Response[penstockv1.GetApplicationResponse], error) {
 	out := &penstockv1.GetApplicationResponse{}
-	err := s.view(ctx, who(ctx).Project, func(b *book) error {
+	p, err := s.project(ctx, who(ctx).Project)
+	if err != nil {
+		return nil, err
+	}
+	err = s.view(ctx, p.ID, func(b *book) error {
 		a, err := b.findApplication(req.Msg.Application)
 		if err != nil {
 			return err
@@ -79,6 +83,7 @@ func (s *Server) GetApplication(ctx context.Context, req *connect.Request[pensto
 			return err
 		}
 		out.Application = s.fullApplication(ctx, a, online)
+		out.Application.BadgePath = p.badgePath(a.ID)
 		out.Cursor, err = b.cursor()
 		return err
 	})

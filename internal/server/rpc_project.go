@@ -22,6 +22,7 @@ type projectRecord struct {
 	Name         string      `json:"name"`
 	AutoRegister bool        `json:"autoRegister,omitempty"`
 	WebhookKey   *webhookKey `json:"webhookKey,omitempty"` // nil: webhooks are refused
+	BadgeKey     []byte      `json:"badgeKey,omitempty"`   // the addresses of badges are made of it; nil: there are none
 
 	Approvals deploy.ApprovalRules `json:"approvals,omitzero"`
 }
@@ -110,6 +111,7 @@ func wireProject(p projectRecord) *penstockv1.Project {
 	return &penstockv1.Project{
 		Id: p.ID, Name: p.Name, AutoRegister: p.AutoRegister, WebhookSecretSet: p.WebhookKey != nil,
 		ApprovalNotByAuthor: p.Approvals.NotByAuthor, ApprovalNeedsNote: p.Approvals.NeedNote,
+		Badges: p.BadgeKey != nil,
 	}
 }
 
@@ -141,6 +143,9 @@ func (s *Server) UpdateProject(ctx context.Context, req *connect.Request[penstoc
 		}
 		if m.ApprovalNeedsNote != nil {
 			p.Approvals.NeedNote = *m.ApprovalNeedsNote
+		}
+		if m.Badges != nil {
+			p.BadgeKey = badgeKey(*m.Badges, p.BadgeKey)
 		}
 		if m.WebhookSecret != nil {
 			p.WebhookKey = newWebhookKey(*m.WebhookSecret)

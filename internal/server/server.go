@@ -78,15 +78,16 @@ type ProjectConfig struct {
 
 // Server is a control plane. Make it with New, serve Handler, call Run.
 type Server struct {
-	opt     Options
-	log     *slog.Logger
-	hub     *hub
-	handler http.Handler
-	metrics *metrics
-	logins  *loginGuard
-	limits  *limits
-	clock   *hostClock
-	nudge   chan struct{} // the clock looks again: an instant may have come nearer
+	opt        Options
+	log        *slog.Logger
+	hub        *hub
+	handler    http.Handler
+	metrics    *metrics
+	logins     *loginGuard
+	limits     *limits
+	deliveries *deliveries
+	clock      *hostClock
+	nudge      chan struct{} // the clock looks again: an instant may have come nearer
 
 	mu    sync.Mutex
 	ready bool
@@ -118,6 +119,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 		opt.Project = ProjectConfig{ID: "default", Name: "default"}
 	}
 	s := &Server{opt: opt, log: opt.Logger, hub: newHub(), logins: newLoginGuard(opt.Admin.Username), limits: newLimits(callsPerSecond, callsAtOnce), nudge: make(chan struct{}, 1), clock: newHostClock(opt.Wall)}
+	s.deliveries = newDeliveries(s.now())
 	s.metrics = newMetrics(opt.Registry)
 	if err := s.ensureProject(ctx); err != nil {
 		return nil, fmt.Errorf("prepare project: %w", err)

@@ -14,6 +14,9 @@ import (
 // larger one is refused, and the branch is found by the next poll.
 const maxWebhook = 1 << 20
 
+// webhookPath begins the path of every webhook.
+const webhookPath = "/webhooks/"
+
 // webhook takes the events of one kind of git host, checks where they come from
 // and wakes the agents that poll the repository. It carries no truth: the agent
 // looks at the branch itself. That is why deliveries are not remembered: a
@@ -22,16 +25,27 @@ const maxWebhook = 1 << 20
 // what is signed, so that a memory of ids would stop nobody.
 func (s *Server) webhook(host gitHost) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		status, answer, result := s.takeWebhook(host, w, r)
-		s.metrics.webhooks.WithLabelValues(host.name, result).Inc()
-		if status == http.StatusAccepted {
+		t := s.takeWebhook(host, w, r)
+		s.metrics.webhooks.WithLabelValues(host.name, t.result).Inc()
+		if t.known {
+			s.deliveries.note(r.PathValue("project"), host.name, delivery{at: s.now(), status: t.status, woken: t.woken, proven: t.proven})
+		}
+		if t.status == http.StatusAccepted {
 			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(status)
-			_, _ = io.WriteString(w, answer)
+			w.WriteHeader(t.status)
+			_, _ = io.WriteString(w, `{"woken":`+itoa(t.woken)+"}\n")
 			return
 		}
-		text(w, status, answer)
+		text(w, t.status, t.answer)
 	}
+}
+
+// taken is what became of a webhook.
+type taken struct {
+	status         int
+	answer, result string
+	woken          int
+	known, proven  bool // the project exists; the host sent it
 }
 
 // Results of a webhook, as the metric counts them.
@@ -43,38 +57,44 @@ const (
 	webhookFailed   = "failed"  // our own failure
 )
 
-func (s *Server) takeWebhook(host gitHost, w http.ResponseWriter, r *http.Request) (status int, answer, result string) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
-	if err != nil {
-		return http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB, or did not arrive whole", webhookInvalid
+func (s *Server) takeWebhook(host gitHost, w http.ResponseWriter, r *http.Request) (t taken) {
+	say := func(status int, answer, result string) taken {
+		t.status, t.answer, t.result = status, answer, result
+		return t
+	}
+	failed := func(err error) taken {
+		s.log.Error("webhook", "error", err)
+		return say(http.StatusInternalServerError, "the server failed; its log says why", webhookFailed)
 	}
 	project := r.PathValue("project")
 	p, err := s.project(r.Context(), project)
 	if err != nil && deploy.CodeOf(err) != deploy.CodeNotFound {
-		s.log.Error("webhook", "error", err)
-		return http.StatusInternalServerError, "the server failed; its log says why", webhookFailed
+		return failed(err)
 	}
-	if err != nil || p.WebhookKey == nil || !host.signed(r.Header, body, p.WebhookKey, s.now()) {
-		return http.StatusUnauthorized, "unknown project, no webhook secret set, or a wrong or missing " + host.proof, webhookRefused
+	t.known = err == nil
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
+	if err != nil {
+		return say(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB, or did not arrive whole", webhookInvalid)
+	}
+	if t.proven = t.known && p.WebhookKey != nil && host.signed(r.Header, body, p.WebhookKey, s.now()); !t.proven {
+		return say(http.StatusUnauthorized, "unknown project, no webhook secret set, or a wrong or missing "+host.proof, webhookRefused)
 	}
 	switch kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
 	case err != nil || kind != "application/json":
-		return http.StatusUnsupportedMediaType, "the body has to be application/json: choose that content type in the host's settings of the webhook", webhookInvalid
+		return say(http.StatusUnsupportedMediaType, "the body has to be application/json: choose that content type in the host's settings of the webhook", webhookInvalid)
 	case host.isPing(r.Header):
-		return http.StatusOK, "pong", webhookIgnored
+		return say(http.StatusOK, "pong", webhookIgnored)
 	case !host.isPush(r.Header, body):
-		return http.StatusOK, "only push events are of use here", webhookIgnored
+		return say(http.StatusOK, "only push events are of use here", webhookIgnored)
 	}
 	push, err := host.read(body)
 	if err != nil {
-		return http.StatusBadRequest, "the body is not a push event", webhookInvalid
+		return say(http.StatusBadRequest, "the body is not a push event", webhookInvalid)
 	}
-	n, err := s.wakeRepositories(r.Context(), project, push)
-	if err != nil {
-		s.log.Error("webhook", "error", err)
-		return http.StatusInternalServerError, "the server failed; its log says why", webhookFailed
+	if t.woken, err = s.wakeRepositories(r.Context(), project, push); err != nil {
+		return failed(err)
 	}
-	return http.StatusAccepted, `{"woken":` + itoa(n) + "}\n", webhookAccepted
+	return say(http.StatusAccepted, "", webhookAccepted)
 }
 
 // wakeRepositories wakes the process that polls each repository and branch of a push.

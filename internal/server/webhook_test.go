@@ -205,6 +205,42 @@ func checkHookKind(r hookRig, k hookKind) {
 	}
 }
 
+// TestWebhooksAreShown: what a host sent and what strangers sent are told apart,
+// and nothing of a project that does not exist is remembered.
+func TestWebhooksAreShown(t *testing.T) {
+	onHookRig(t, hookSecret, func(r hookRig) {
+		k := hookKinds()["github"]
+		list := func() map[string]*penstockv1.Webhook {
+			res, err := r.project.GetWebhooks(r.Context(), connect.NewRequest(&penstockv1.GetWebhooksRequest{}))
+			if err != nil {
+				r.Fatal(err)
+			}
+			if !res.Msg.SecretSet || res.Msg.Since.AsTime().IsZero() {
+				r.Errorf("secret set %v, since %v", res.Msg.SecretSet, res.Msg.Since)
+			}
+			out := map[string]*penstockv1.Webhook{}
+			for _, w := range res.Msg.Webhooks {
+				out[w.Host] = w
+			}
+			return out
+		}
+		if w := list()["github"]; w.Path != "/webhooks/github/default" || w.Last != nil || w.Refused != nil {
+			r.Errorf("before the first: %v", w)
+		}
+		r.post(k, "default", k.eventName, k.push, hookSecret, nil)
+		r.post(k, "default", k.eventName, k.push, "another", nil)
+		r.post(k, "other", k.eventName, k.push, hookSecret, nil)
+		got := list()
+		if w := got["github"]; w.Last.GetStatus() != http.StatusAccepted || w.Last.GetWoken() != 1 || w.Refused.GetStatus() != http.StatusUnauthorized || w.Last.At == nil {
+			r.Errorf("github: %v", w)
+		}
+		if w := got["gitlab"]; len(got) != 5 || w.Last != nil || w.Refused != nil {
+			r.Errorf("gitlab, which sent nothing: %v", w)
+		}
+		r.drain()
+	})
+}
+
 func clearEvents(h map[string]string) {
 	for name := range h {
 		if strings.HasSuffix(name, "-Event") || name == "X-Event-Key" {

@@ -153,7 +153,7 @@ func TestNothingOfAValueIsLeftBehind(t *testing.T) {
 		want []string // what the server adds from beside the record
 	}{
 		"deployment":  {wire.Deployment(d), []string{"own", "stages.waiting", "stages.waiting_since"}},
-		"application": {wire.Application(a), []string{"live_at", "agent_name", "agent_online"}},
+		"application": {wire.Application(a), []string{"live_at", "agent_name", "agent_online", "badge_path"}},
 		"event":       {wire.Event(e), []string{"seq", "stream_kind", "stream_id"}},
 		"ledger":      {wire.Ledger(o), nil},
 		"live state":  {wire.LiveState(l), nil},

@@ -7,7 +7,6 @@
 //	ecs web image=demo:v2 ...       commits an ECSApp of the local cloud; body=SECTION, desired=N, access=discovery,
 //	                                native=STRATEGY for the controller ECS (config=SECTION: more of its deployment configuration),
 //	                                and sections of its files: service=SECTION, launch=SECTION, task=SECTION, port=NAME of the HTTP port
-//	                                and sections of its files: service=SECTION, launch=SECTION, task=SECTION
 //	lambda web image=demo:v2 ...    commits a LambdaApp of the local cloud; body=SECTION, function=SECTION (more of its manifest)
 //	file PATH SECTION               commits a section as it is (SECTION "-" removes the file)
 //	tick 2m                         lets time pass

@@ -19,6 +19,7 @@ test.beforeAll(async () => {
     { name: "deployment", path: `/deployments/${d.id}` },
     { name: "agents", path: "/agents" },
     { name: "keys", path: "/keys" },
+    { name: "webhooks", path: "/webhooks" },
     { name: "compare", path: `/compare?a=${deployments.at(-1)?.id}&b=${d.id}` },
     { name: "missing", path: "/no/such/page" },
   ];

@@ -99,7 +99,7 @@ test("a list of thousands is there at once, and so is its next page", async ({ p
       `sorted ${sort} ms, deployments ${deployments} ms, allowed ${shared.toFixed(1)} times the promise`,
   );
   expect(opening).toBeLessThan(1.5 * Math.min(shared, 2));
-  expect(turning).toBeLessThan(Math.min(shared, 2));
+  expect(turning).toBeLessThan(0.4 * Math.min(shared, 2));
   expect(first).toBeLessThan(1500 * shared);
   expect(next).toBeLessThan(500 * shared);
   expect(sort).toBeLessThan(500 * shared);

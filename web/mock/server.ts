@@ -79,6 +79,18 @@ function projectHandlers(world: World, guard: Guard, may: May) {
       guard();
       return { name: world.role, role: world.role, projectId: "demo", rights: rightsOf(world.role), serverVersion: "0.1.0" };
     },
+    getWebhooks() {
+      guard();
+      const webhooks = ["github", "gitlab", "bitbucket", "gitea", "forgejo"].map((host) => ({ host, path: `/webhooks/${host}/demo` }));
+      const delivered = { last: { at: world.now(), status: 202, woken: 1 }, refused: { at: world.now(), status: 401 } };
+      return { secretSet: world.webhookSecret !== "", since: world.now(), webhooks: webhooks.map((w) => (w.host === "github" ? { ...w, ...delivered } : w)) };
+    },
+    updateProject(req: { webhookSecret?: string; badges?: boolean }) {
+      may("project:write");
+      for (const a of world.data.applications) if (req.badges !== undefined) a.badgePath = req.badges ? `/badges/demo/${a.id}/token.svg` : "";
+      world.webhookSecret = req.webhookSecret ?? world.webhookSecret;
+      return { project: create(ProjectSchema, { id: "demo", name: "demo", webhookSecretSet: world.webhookSecret !== "" }) };
+    },
     getProject: () => ({ project: create(ProjectSchema, { id: "demo", name: "demo" }) }),
     listAgents() {
       guard();
@@ -281,9 +293,9 @@ function deploymentHandlers(world: World, guard: Guard, may: May) {
         const attempt = req.attempt || s.attempt;
         const data = world.log(req.deploymentId, req.stageId, attempt).slice(offset);
         offset += data.length;
-        const done = !req.follow || s.status !== "RUNNING" || attempt < s.attempt;
-        if (data.length > 0 || done) yield { data, nextOffset: BigInt(offset), attempt, completed: done };
-        if (done) return;
+        const over = s.status !== "RUNNING" || attempt < s.attempt;
+        if (data.length > 0 || over || !req.follow) yield { data, nextOffset: BigInt(offset), attempt, completed: over };
+        if (over || !req.follow) return;
         await world.next(ctx.signal);
       }
     },

@@ -22,6 +22,8 @@ export class World {
   /** Answers of agents wait for this. */
   answering: Promise<void> = Promise.resolve();
   role = "admin";
+  /** Of webhooks; empty for none. */
+  webhookSecret = "";
   favourites: string[] = [];
   views: { name: string; path: string }[] = [];
   keys: { id: string; name: string; role: string; createdAt: Event["at"]; expiresAt: Event["at"]; expired: boolean }[] = [];

@@ -114,7 +114,13 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("./pages/keys"), "KeysPage"),
 });
 
-const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, compare, agents, keys])]);
+const webhooks = createRoute({
+  getParentRoute: () => app,
+  path: "/webhooks",
+  component: lazyRouteComponent(() => import("./pages/webhooks"), "WebhooksPage"),
+});
+
+const tree = root.addChildren([login, app.addChildren([home, applications, application, deployments, deployment, compare, agents, keys, webhooks])]);
 
 /** All pages and their addresses. */
 export function makeRouter(context: Context, history?: RouterHistory) {

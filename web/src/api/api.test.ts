@@ -103,6 +103,28 @@ describe("WatchClient", () => {
     watch.stop();
   });
 
+  it("tells who listens of every change, and of every moment at which one may have been missed", async () => {
+    const server = new Server();
+    const { watch } = client(server);
+    const told: string[] = [];
+    const stop = watch.listen((changes) => told.push(changes?.map((c) => `${c.type} ${c.streamId}`).join() ?? "anything"));
+    void watch.start();
+    server.send(message("c1"));
+    server.send(message("c2", [change("deployment", "d1", "LOG")]));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toEqual(["anything", "anything", "LOG d1"]);
+    server.send(new ConnectError("gone", Code.Unavailable));
+    await vi.advanceTimersByTimeAsync(500);
+    server.send(message("c2"));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told.slice(3)).toEqual(["anything", "anything"]);
+    stop();
+    server.send(message("c3", [change("deployment", "d1", "LOG")]));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toHaveLength(5);
+    watch.stop();
+  });
+
   it("reads everything again when the server says so", async () => {
     const server = new Server();
     const { watch, heard } = client(server);

@@ -38,6 +38,7 @@ const titles: Partial<Record<Code, MessageDescriptor>> = {
 
 const refusals: Readonly<Record<string, MessageDescriptor>> = {
   STALE_VIEW: msg`The deployment moved on while you were looking: read it again, then decide`,
+  APPROVALS_MISSING: msg`This stage waits for more than one approval, so one person cannot skip it`,
   NOT_APPROVER: msg`You are not among the approvers of this stage`,
   ALREADY_GIVEN: msg`You have approved already`,
   OWN_CHANGE: msg`This is your own change: the project wants somebody else to decide`,

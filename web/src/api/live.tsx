@@ -1,9 +1,9 @@
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
-import { useQueryClient } from "@tanstack/react-query";
+import { type Query, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
 import { WatchService } from "../gen/penstock/v1/project_pb";
-import { isUnauthenticated } from "./errors";
+import { isTransient, isUnauthenticated } from "./errors";
 import { Invalidator } from "./invalidate";
 import { shared } from "./shared-stream";
 import { runWhileSeen } from "./visibility";
@@ -34,10 +34,22 @@ export function LiveProvider({ onUnauthenticated, children }: { onUnauthenticate
   useEffect(() => {
     return runWhileSeen(watch, document, { glimpseEvery: 20_000 });
   }, [watch]);
+  useEffect(() => {
+    // What could not be read while the server was gone is read now, without a press.
+    const failed = { predicate: (q: Query) => q.state.status === "error" && isTransient(q.state.error) };
+    return watch.listen((changes) => void (!changes && watch.state.get().connected && queries.invalidateQueries(failed)));
+  }, [watch, queries]);
   return <Live value={watch}>{children}</Live>;
 }
 
 const none: WatchState = { connected: false, stale: false };
+
+const deaf = () => () => undefined;
+
+/** Hears what changed, for what is not an answer of the cache; the result stops hearing. */
+export function useListen(): WatchClient["listen"] {
+  return useContext(Live)?.listen ?? deaf;
+}
 
 /** How the stream of changes is. */
 export function useLive(): WatchState {

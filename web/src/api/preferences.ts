@@ -5,6 +5,9 @@ import { type Preferences, ProjectService } from "../gen/penstock/v1/project_pb"
 
 const { getPreferences, setFavourite, saveView, deleteView } = ProjectService.method;
 
+// The same while nothing is known, so that nothing is drawn again for it.
+const none: readonly string[] = [];
+
 /** The reader's favourites and saved views, and what changes them. */
 export function usePreferences() {
   const queries = useQueryClient();
@@ -18,5 +21,5 @@ export function usePreferences() {
   const star = useMutation(setFavourite, { onSuccess });
   const save = useMutation(saveView, { onSuccess });
   const remove = useMutation(deleteView, { onSuccess });
-  return { favourites: got.data?.preferences?.favourites ?? [], views: got.data?.preferences?.views ?? [], star, save, remove };
+  return { favourites: got.data?.preferences?.favourites ?? none, views: got.data?.preferences?.views ?? [], star, save, remove };
 }

@@ -37,9 +37,13 @@ export interface WatchOptions {
 // knows of it within ten.
 const silence = 8_000;
 
+/** Undefined: anything may have changed, because the stream came, went, or begins anew. */
+type Listener = (changes: readonly Change[] | undefined) => void;
+
 /** Keeps one stream of changes open: tries again with growing pauses and goes on behind the last cursor, so that nothing is missed. */
 export class WatchClient {
   readonly state = new Store<WatchState>({ connected: false, stale: false });
+  private readonly listeners = new Set<Listener>();
   private cursor: string;
   private lastAt?: Date;
   private stopper?: AbortController;
@@ -66,6 +70,14 @@ export class WatchClient {
       await (this.o.sleep ?? sleep)(backoff(failures, (this.o.random ?? Math.random)()), stopper.signal);
     }
   }
+
+  /** Tells of every change from now on; the result ends it. */
+  readonly listen = (l: Listener): (() => void) => {
+    this.listeners.add(l);
+    return () => {
+      this.listeners.delete(l);
+    };
+  };
 
   stop(): void {
     this.stopper?.abort();
@@ -108,18 +120,28 @@ export class WatchClient {
     this.heard();
     if (missed) this.o.handlers.onReset();
     else if (m.changes.length > 0) this.o.handlers.onChanges(m.changes);
+    if (missed || m.changes.length > 0) this.tell(missed ? undefined : m.changes);
+  }
+
+  private tell(changes: readonly Change[] | undefined): void {
+    for (const l of this.listeners) l(changes);
   }
 
   private heard(): void {
     this.lastAt = (this.o.now ?? (() => new Date()))();
     clearTimeout(this.staleTimer);
     this.staleTimer = setTimeout(() => this.stale(), this.silence());
-    if (!this.state.get().connected) this.state.set({ connected: true, stale: false, lastAt: this.lastAt });
+    if (this.state.get().connected) return;
+    this.state.set({ connected: true, stale: false, lastAt: this.lastAt });
+    this.tell(undefined);
   }
 
   private lost(): void {
     const s = this.state.get();
-    if (s.connected) this.state.set({ ...s, connected: false, lastAt: this.lastAt });
+    if (s.connected) {
+      this.state.set({ ...s, connected: false, lastAt: this.lastAt });
+      this.tell(undefined);
+    }
     this.staleTimer ??= setTimeout(() => this.stale(), this.silence());
   }
 

@@ -10,7 +10,7 @@ export interface LogPiece {
   completed: boolean;
 }
 
-/** Reads a log from a byte offset and follows it until the stage ends. */
+/** Reads a log from a byte offset to its end, or to what there is of it now. */
 export type ReadLog = (offset: bigint, signal: AbortSignal) => AsyncIterable<LogPiece>;
 
 export interface LogState {
@@ -28,6 +28,8 @@ interface Options {
   random?: () => number;
   /** Whether trying again cannot help. */
   fatal?: (error: unknown) => boolean;
+  /** Until there may be more of a log that is not complete; without it, it is asked for with growing pauses. */
+  more?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Follows one attempt of one stage. Bytes are fetched once: after a loss it goes on from the offset it has. */
@@ -70,7 +72,12 @@ export class LogFollower {
           failures = 0;
           this.take(piece);
         }
-        if (!signal.aborted && !this.over()) this.patch({ phase: "live" });
+        if (!signal.aborted && !this.over()) this.patch({ phase: "live", error: undefined });
+        if (this.options.more && !this.over()) {
+          failures = 0;
+          await this.options.more(signal);
+          continue;
+        }
       } catch (error) {
         if (signal.aborted) return;
         this.patch({ phase: this.options.fatal?.(error) ? "failed" : "lost", error });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { backoff } from "./backoff";
+import { Bell } from "./bell";
 import { LogFollower, type LogPiece } from "./log-follower";
 import { type Follow, LogDecoder, follow, tailForFailure } from "./log-lines";
 
@@ -111,6 +112,29 @@ describe("LogFollower", () => {
     expect(opened).toBe(2);
   });
 
+  it("asks again when it is told that there is more, without a pause that grows", async () => {
+    const bell = new Bell();
+    const asked: bigint[] = [];
+    let length = 0;
+    const f = new LogFollower(
+      async function* (offset) {
+        asked.push(offset);
+        yield piece(Number(offset), length, length === all.length);
+      },
+      { more: (signal) => bell.wait(signal) },
+    );
+    const done = f.start();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(asked).toEqual([0n]);
+    for (length of [70, all.length]) {
+      bell.ring();
+      await vi.advanceTimersByTimeAsync(200);
+    }
+    await done;
+    expect(asked).toEqual([0n, 0n, 70n]);
+    expect(f.state.get()).toMatchObject({ phase: "completed", count: 3 });
+  });
+
   it("gives up where trying again cannot help", async () => {
     const f = new LogFollower(
       async function* () {
@@ -134,6 +158,43 @@ describe("LogFollower", () => {
     release?.();
     await done;
     expect(f.state.get().lines).toEqual([]);
+  });
+});
+
+describe("Bell", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+  const look = async (bell: Bell) => {
+    const signal = new AbortController();
+    let over = false;
+    void bell.wait(signal.signal).then(() => (over = true));
+    await vi.advanceTimersByTimeAsync(0);
+    return { over: () => over, signal };
+  };
+
+  it("keeps a ring that nobody waited for, once", async () => {
+    const bell = new Bell();
+    bell.ring();
+    bell.ring();
+    const first = await look(bell);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(first.over()).toBe(true);
+    const second = await look(bell);
+    await vi.advanceTimersByTimeAsync(14_000);
+    expect(second.over()).toBe(false);
+    bell.ring();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(second.over()).toBe(true);
+  });
+
+  it("ends without a ring when it is late, or nobody needs it", async () => {
+    const late = await look(new Bell());
+    await vi.advanceTimersByTimeAsync(15_200);
+    expect(late.over()).toBe(true);
+    const left = await look(new Bell());
+    left.signal.abort();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(left.over()).toBe(true);
   });
 });
 

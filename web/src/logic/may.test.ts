@@ -2,7 +2,7 @@ import { type MessageInitShape, create } from "@bufbuild/protobuf";
 import { i18n } from "@lingui/core";
 import { describe, expect, it } from "vitest";
 import { ApplicationSchema } from "../gen/penstock/v1/application_pb";
-import { DeploymentSchema, StageSchema } from "../gen/penstock/v1/deployment_pb";
+import { ApprovalSchema, DeploymentSchema, StageSchema } from "../gen/penstock/v1/deployment_pb";
 import { rightsOf } from "../../mock/server";
 import { type Verdict, type Who, answerNoted, has, mayApprove, mayCancel, mayDelete, mayReject, mayRetry, maySkip, maySync, typedName } from "./may";
 
@@ -44,6 +44,12 @@ describe("approvals", () => {
     expect(mayApprove(who("operator"), running, approval({ approvers: ["tanaka"] })).ok).toBe(true);
     expect(why(mayApprove(who("operator"), running, approval({ approvers: ["mori"] })))).toContain("not among the approvers");
     expect(mayReject(who("operator"), running, approval({ approvers: ["mori"] })).ok).toBe(false);
+  });
+  it("are skipped only by those who may give them, and alone only where one is missing", () => {
+    expect(maySkip(who("operator"), running, approval({ approvers: ["tanaka"] })).ok).toBe(true);
+    expect(why(maySkip(who("admin"), running, approval({ approvers: ["mori"] })))).toContain("not among the approvers");
+    expect(why(maySkip(who("operator"), running, approval({ approvals: 2 })))).toContain("more than one approval");
+    expect(maySkip(who("operator"), running, approval({ approvals: 2, given: [create(ApprovalSchema, { by: "mori" })] })).ok).toBe(true);
   });
   it("may be somebody else's than the author's, by rule of the project", () => {
     const rules = { approvalNotByAuthor: true, approvalNeedsNote: false };

@@ -22,6 +22,7 @@ export type Right =
   | "deployment:skip"
   | "deployment:retry"
   | "agent:write"
+  | "project:write"
   | "key:read"
   | "key:write";
 
@@ -112,12 +113,17 @@ export function mayReject(who: Who, d: Deployment, s: Stage): Verdict {
   return maySpeak(who, d, s);
 }
 
+/** A skip is no way past the approvers, nor past the second of them. */
+function maySkipApproval(who: Who, d: Deployment, s: Stage, rules: Rules): Verdict {
+  return first(mayApprove(who, d, s, rules), unless(s.approvals - s.given.length > 1, msg`This stage waits for more than one approval, so one person cannot skip it`));
+}
+
 export function maySkip(who: Who, d: Deployment, s: Stage, rules = noRules): Verdict {
   return first(
     has(who, "deployment:skip"),
     unless(s.type === "PLATFORM", msg`Only a wait or an approval can be skipped`),
     unless(d.status !== "RUNNING" || s.status !== "RUNNING", msg`Only a stage that runs can be skipped`),
-    s.type === "APPROVAL" ? another(d, rules) : yes,
+    s.type === "APPROVAL" ? maySkipApproval(who, d, s, rules) : yes,
     unless(d.parked !== "", msg`The deployment holds an event of a newer version; upgrade the server`),
   );
 }
@@ -141,6 +147,10 @@ export function mayWriteAgents(who: Who): Verdict {
 /** An identity has two keys at most: the one in use and the one that takes its place. */
 export function mayRotate(agent: Pick<Agent, "keys">): Verdict {
   return unless(agent.keys.length >= 2, msg`There are two keys already; remove the one that is not used any more`);
+}
+
+export function mayWriteProject(who: Who): Verdict {
+  return has(who, "project:write");
 }
 
 export function mayWriteKeys(who: Who): Verdict {

@@ -3,8 +3,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { Trans, useLingui } from "@lingui/react/macro";
 import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Star } from "lucide-react";
-import { memo, useCallback, useMemo, useState } from "react";
+import { type ReactNode, memo, useCallback, useMemo, useState } from "react";
 import { usePreferences } from "../api/preferences";
 import { type Application, ApplicationSchema, ApplicationService } from "../gen/penstock/v1/application_pb";
 import type { Facet } from "../gen/penstock/v1/common_pb";
@@ -20,7 +19,7 @@ import { useTitle } from "../ui/hooks";
 import { Pager } from "../ui/pager";
 import { RowLink } from "../ui/row-link";
 import { SortHead } from "../ui/sort-head";
-import { Status } from "../ui/status";
+import { Glyph, Status } from "../ui/status";
 import { Ago } from "../ui/time";
 import { Discovered } from "./discovered";
 import { facetChoices } from "./facets";
@@ -43,6 +42,9 @@ export function ApplicationsPage() {
   );
   const request = applicationsRequest(search);
   const list = useQuery(ApplicationService.method.listApplications, request, { placeholderData: keepPreviousData });
+  const fresh = list.data !== undefined && !list.isPlaceholderData;
+  const [shown, setShown] = useState(search);
+  if (fresh && listText(shown) !== listText(search)) setShown(search);
   return (
     <div className="space-y-4">
       <div className="flex flex-wrap items-center justify-between gap-3">
@@ -61,7 +63,7 @@ export function ApplicationsPage() {
         <Failure error={list.error} retry={() => void list.refetch()} />
       ) : (
         <section aria-label={t`Applications`} aria-busy={list.isPlaceholderData} className="panel">
-          <Rows key={href} search={search} set={set} applications={list.data.applications} fresh={!list.isPlaceholderData} />
+          <Rows search={search} set={set} applications={list.data.applications} shown={shown} fresh={fresh} />
           <Pager first={!search.after} next={list.data.page?.nextPageToken ?? ""} go={(after) => set({ after })} />
         </section>
       )}
@@ -119,15 +121,19 @@ interface RowsProps {
   search: ApplicationsSearch;
   set: Set;
   applications: readonly Application[];
-  /** These rows are the answer to this URL, not to the one before. */
+  /** Whose rows are on the page: until the answer to the next URL is there they stay as they are. */
+  shown: ApplicationsSearch;
+  /** They are the answer to this URL, not to the one before. */
   fresh: boolean;
 }
 
 /** The rows of one URL, in the order in which they were first shown. */
-function Rows({ search, set, applications, fresh }: RowsProps) {
-  const [known, setKnown] = useState<readonly string[]>();
-  if (fresh && known === undefined) setKnown(applications.map((a) => a.id));
-  const rows = useMemo(() => steady(known ?? [], applications), [known, applications]);
+function Rows({ search, set, applications, shown, fresh }: RowsProps) {
+  const from = listText(shown);
+  const [known, setKnown] = useState<{ from?: string; ids: readonly string[] }>({ ids: [] });
+  const settle = () => setKnown({ from, ids: applications.map((a) => a.id) });
+  if (fresh && known.from !== from) settle();
+  const rows = useMemo(() => steady(known.ids, applications), [known, applications]);
   const { favourites, star } = usePreferences();
   const { mutate } = star;
   const onStar = useCallback((app: Application, favourite: boolean) => mutate({ applicationId: app.id, favourite }), [mutate]);
@@ -136,9 +142,11 @@ function Rows({ search, set, applications, fresh }: RowsProps) {
     { ...applicationsRequest({ ...search, after: undefined, star: "yes" }), page: { pageSize: 200 }, facets: false },
     { enabled: !search.after && favourites.length > 0, placeholderData: keepPreviousData },
   );
-  const apart = !search.star && (search.after !== undefined || pinned.data !== undefined);
-  const starred = apart && !search.after ? (pinned.data?.applications ?? []).filter((a) => favourites.includes(a.id)) : [];
-  const others = apart ? rows.filter((a) => !favourites.includes(a.id)) : rows;
+  const { after } = shown;
+  const apart = !shown.star && (after !== undefined || pinned.data !== undefined);
+  const starred = useMemo(() => (apart && !after ? (pinned.data?.applications ?? []).filter((a) => favourites.includes(a.id)) : []), [apart, after, pinned.data, favourites]);
+  const others = useMemo(() => (apart ? rows.filter((a) => !favourites.includes(a.id)) : rows), [apart, rows, favourites]);
+  const slots = useMemo(() => new Map(known.ids.map((id, i) => [id, i])), [known]);
   if (rows.length === 0 && starred.length === 0) {
     return (
       <Empty>
@@ -155,35 +163,27 @@ function Rows({ search, set, applications, fresh }: RowsProps) {
       {fresh && reordered(rows, applications) && (
         <p className="border-line text-muted flex flex-wrap items-center gap-3 border-b px-3 py-1.5">
           <Trans>Rows changed while you were reading; they stand where they were.</Trans>
-          <Button kind="quiet" onClick={() => setKnown(undefined)}>
+          <Button kind="quiet" onClick={settle}>
             <Trans>Sort again</Trans>
           </Button>
         </p>
       )}
-      <Table search={search} set={set} starred={starred} others={others} favourites={favourites} onStar={onStar} />
+      <Table search={search} set={set}>
+        <Bodies starred={starred} others={others} favourites={favourites} slots={slots} from={from} onStar={onStar} />
+      </Table>
     </>
   );
 }
 
-interface TableProps {
-  search: ApplicationsSearch;
-  set: Set;
-  starred: readonly Application[];
-  others: readonly Application[];
-  favourites: readonly string[];
-  onStar: OnStar;
-}
-
 type OnStar = (app: Application, favourite: boolean) => void;
 
-function Table({ search, set, starred, others, favourites, onStar }: TableProps) {
+function Table({ search, set, children }: { search: ApplicationsSearch; set: Set; children: ReactNode }) {
   const { t } = useLingui();
   const head = (column: Exclude<ApplicationSort, `-${string}`>, name: string, first: ApplicationSort = column) => (
     <SortHead sort={search.sort ?? "name"} column={column} onSort={() => set({ sort: nextSort(search.sort ?? "name", column, first as typeof column) })}>
       {name}
     </SortHead>
   );
-  const from = listText(search);
   return (
     <div className="overflow-x-auto">
       <table className="w-full border-collapse">
@@ -199,22 +199,42 @@ function Table({ search, set, starred, others, favourites, onStar }: TableProps)
             {head("kind", t`Kind`)}
           </tr>
         </thead>
-        {starred.length > 0 && (
-          <tbody aria-label={t`Favourites`} className="border-line border-b-2">
-            {starred.map((a) => (
-              <Row key={a.id} app={a} from={from} starred onStar={onStar} />
-            ))}
-          </tbody>
-        )}
-        <tbody>
-          {others.map((a) => (
-            <Row key={a.id} app={a} from={from} starred={favourites.includes(a.id)} onStar={onStar} />
-          ))}
-        </tbody>
+        {children}
       </table>
     </div>
   );
 }
+
+interface BodiesProps {
+  starred: readonly Application[];
+  others: readonly Application[];
+  favourites: readonly string[];
+  /** Where an application stood when its URL was first shown. */
+  slots: ReadonlyMap<string, number>;
+  from: string;
+  onStar: OnStar;
+}
+
+const Bodies = memo(function Bodies({ starred, others, favourites, slots, from, onStar }: BodiesProps) {
+  const { t } = useLingui();
+  return (
+    <>
+      {starred.length > 0 && (
+        <tbody aria-label={t`Favourites`} className="border-line border-b-2">
+          {starred.map((a) => (
+            <Row key={a.id} app={a} from={from} starred onStar={onStar} />
+          ))}
+        </tbody>
+      )}
+      <tbody>
+        {others.map((a) => (
+          // By its place, which nothing changes while a URL is shown: the rows of the next page are written over these, which costs half of making them.
+          <Row key={slots.get(a.id) ?? a.id} app={a} from={from} starred={favourites.includes(a.id)} onStar={onStar} />
+        ))}
+      </tbody>
+    </>
+  );
+});
 
 interface RowProps {
   app: Application;
@@ -224,7 +244,7 @@ interface RowProps {
 }
 
 /** A row is drawn again when its application changed, not with every answer. */
-const Row = memo(ApplicationRow, (a, b) => a.from === b.from && a.starred === b.starred && a.onStar === b.onStar && equals(ApplicationSchema, a.app, b.app));
+const Row = memo(ApplicationRow, (a, b) => a.from === b.from && a.starred === b.starred && a.onStar === b.onStar && (a.app === b.app || equals(ApplicationSchema, a.app, b.app)));
 
 function ApplicationRow({ app, from, starred, onStar }: RowProps) {
   const { t } = useLingui();
@@ -295,7 +315,7 @@ function StarButton({ app, on, onStar }: { app: Application; on: boolean; onStar
   const label = on ? t`Remove ${name} from the favourites` : t`Make ${name} a favourite`;
   return (
     <button type="button" className="tool -mt-0.5" aria-pressed={on} aria-label={label} title={label} onClick={() => onStar(app, !on)}>
-      <Star aria-hidden size={14} className={on ? "fill-current" : ""} />
+      <Glyph shape="star" size={14} className={on ? "fill-current" : ""} />
     </button>
   );
 }

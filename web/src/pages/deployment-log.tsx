@@ -1,4 +1,5 @@
 import { Plural, Trans, useLingui } from "@lingui/react/macro";
+import { useRouter } from "@tanstack/react-router";
 import { ArrowDownToLine, Check, ChevronsDownUp, ChevronsUpDown, Copy, Download, Globe, Search, WrapText } from "lucide-react";
 import { type ReactNode, useDeferredValue, useRef, useState } from "react";
 import type { Deployment, Stage } from "../gen/penstock/v1/deployment_pb";
@@ -6,7 +7,9 @@ import { shortId } from "../logic/kinds";
 import type { LogState } from "../logic/log-follower";
 import { type Level, type LogFilter, levels } from "../logic/log-lines";
 import { LogRows } from "../logic/log-rows";
+import type { DeploymentSearch } from "../logic/search";
 import { Empty, Failure, Section } from "../ui/bits";
+import { CopyButton } from "../ui/copy";
 import { LogView } from "../ui/log-view";
 import { saveBlob } from "../ui/save";
 import { useStageLog } from "./use-stage-log";
@@ -43,6 +46,12 @@ export function LogPanel(props: Props) {
   return <Log {...props} key={`${stage.id}/${shown}`} attempt={shown} />;
 }
 
+/** The address of a log, as another person opens it: stage, attempt and line are in it. */
+function useLinkTo() {
+  const router = useRouter();
+  return (id: string, search: DeploymentSearch) => window.location.origin + router.buildLocation({ to: "/deployments/$id", params: { id }, search }).href;
+}
+
 function Quiet({ stage, children }: { stage: Stage; children: ReactNode }) {
   return (
     <Section title={<Trans>Log of {stage.name}</Trans>}>
@@ -52,6 +61,8 @@ function Quiet({ stage, children }: { stage: Stage; children: ReactNode }) {
 }
 
 function Log({ deployment, stage, attempt, onAttempt, line, onLine }: Props & { attempt: number }) {
+  const { t } = useLingui();
+  const linkTo = useLinkTo();
   const { state, raw } = useStageLog(deployment.id, stage.id, attempt);
   const [filter, setFilter] = useState<LogFilter>({ level: "DEBUG", query: "" });
   const [wrap, setWrap] = useState(false);
@@ -71,6 +82,7 @@ function Log({ deployment, stage, attempt, onAttempt, line, onLine }: Props & { 
           {stage.attempt > 1 && <Attempts stage={stage} attempt={attempt} onAttempt={onAttempt} />}
           <SearchField query={filter.query} onChange={(query) => setFilter((f) => ({ ...f, query }))} />
           <LevelSelect level={filter.level} onChange={(level) => setFilter((f) => ({ ...f, level }))} />
+          <CopyButton label={t`Copy link`} text={() => linkTo(deployment.id, { stage: stage.id, attempt, ...(line !== undefined && { line }) })} />
           <Tools
             wrap={wrap}
             onWrap={() => setWrap(!wrap)}

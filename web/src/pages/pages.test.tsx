@@ -11,6 +11,7 @@ import { liveOf } from "../../mock/seed";
 import { World } from "../../mock/world";
 import { makeQueryClient } from "../api/query-client";
 import { makeRouter } from "../router";
+import { rowHref } from "../ui/row-link";
 
 vi.stubGlobal("scrollTo", vi.fn());
 
@@ -135,6 +136,18 @@ describe("the page of a deployment", () => {
     await screen.findByRole("log", {}, patient);
     await user.click(screen.getByRole("button", { name: "Fold all steps" }));
     expect(await screen.findByRole("button", { name: "Unfold all steps" })).toBeTruthy();
+  });
+
+  it("shows lines as they are written, when the stream tells of them", async () => {
+    const { world } = show("/deployments/d-checkout?stage=s4");
+    await screen.findByText("Live", {}, patient);
+    const d = world.deployment("d-checkout");
+    world.end(d, world.stage(d, "s3"), "SUCCESS");
+    await screen.findByText("being written", {}, patient);
+    const lines = () => Number.parseInt(screen.getByText(/^\d+ lines?$/).textContent ?? "", 10);
+    const before = lines();
+    world.write(d, world.stage(d, "s4"), "INFO", "3 of 4 tasks run");
+    await waitFor(() => expect(lines()).toBe(before + 1), { timeout: 5_000 });
   });
 
   it("gives id, address, command and JSON to other tools", async () => {
@@ -300,6 +313,73 @@ describe("a decision", () => {
     await user.click(bell);
     const list = await screen.findByRole("dialog", { name: "What you asked for" });
     expect(list.textContent).toContain("errors in the shop");
+  });
+});
+
+describe("links to give away", () => {
+  it("are badges too, once an admin wants them", async () => {
+    const { user } = show("/applications/app-checkout");
+    await user.click(await screen.findByRole("button", { name: "For other tools" }, patient));
+    const badge = within(await screen.findByRole("region", { name: "Badge" }));
+    await user.click(badge.getByRole("button", { name: "Turn on badges" }));
+    const image = await badge.findByRole("img", { name: "Badge of checkout" }, patient);
+    expect(image.getAttribute("src")).toBe("/badges/demo/app-checkout/token.svg?lang=en");
+    expect(badge.getByText(/^\[!\[checkout\]\(http.*token\.svg\?lang=en\)\]\(http.*\/applications\/app-checkout\)$/)).toBeTruthy();
+  });
+
+  it("hold stage, attempt and line of a log", async () => {
+    const { user } = show("/deployments/d-search?stage=s1&line=2");
+    await user.click(await screen.findByRole("button", { name: /Copy link/ }, patient));
+    await waitFor(async () => expect(await navigator.clipboard.readText()).toMatch(/^http.*\/deployments\/d-search\?stage=s1&attempt=\d+&line=2$/));
+  });
+});
+
+describe("the webhooks", () => {
+  it("have a URL for each host, a secret that is shown once, and what came of the last delivery", async () => {
+    const { world, user } = show("/webhooks");
+    expect(await screen.findByText("No secret is set, so every delivery is refused", {}, patient)).toBeTruthy();
+    expect(screen.getAllByRole("row")).toHaveLength(6);
+    const github = screen.getByRole("row", { name: /^GitHub/ });
+    expect(github.textContent).toContain("/webhooks/github/demo");
+    expect(github.textContent).toContain("accepted: an agent looked at the branch");
+    expect(github.textContent).toContain("refused: the secret is wrong or missing");
+    await user.click(screen.getByRole("button", { name: "Make a secret" }));
+    await user.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Make a secret" }));
+    await waitFor(() => expect(world.webhookSecret).toMatch(/^[A-Z2-7]{26}$/));
+    const once = await screen.findByRole("dialog", { name: "The secret" });
+    expect(once.textContent).toContain(world.webhookSecret);
+    await user.click(within(once).getByRole("button", { name: "The git hosts have it" }));
+    await screen.findByRole("button", { name: "Change the secret" });
+    expect(document.body.textContent).not.toContain(world.webhookSecret);
+  });
+
+  it("are changed by admins alone", async () => {
+    const { user } = show("/webhooks", "operator");
+    await user.click(await screen.findByRole("button", { name: "Make a secret", description: /lacks the right project:write/ }, patient));
+    expect(screen.queryByRole("dialog")).toBeNull();
+  });
+});
+
+describe("the rows of a list", () => {
+  const links = () => [...document.querySelectorAll<HTMLAnchorElement>("main [data-row]")];
+
+  it("are written over by the answer to the next address, and not before", async () => {
+    const { router, user } = show("/applications?sort=-name");
+    await waitFor(() => expect(links().length).toBeGreaterThan(2), patient);
+    const rows = links();
+    await user.click(screen.getByRole("button", { name: "Application" }));
+    await waitFor(() => expect(router.state.location.search).toEqual({}));
+    await waitFor(() => expect(links().map((a) => a.textContent)).toEqual(links().map((a) => a.textContent).toSorted()));
+    expect(links().every((a, i) => a === rows[i])).toBe(true);
+    expect(links()[0]?.getAttribute("href")).not.toContain("sort");
+  });
+
+  it("lead where the router's own links would", async () => {
+    const { router } = show("/applications?q=a%26b%20%3D%22c%22");
+    for (const from of [undefined, "", "q=a%26b+%3D%22c%22&sort=-name", "1", "true", "日本"]) {
+      const search = from === undefined ? {} : { from };
+      expect(rowHref(router.options.stringifySearch, "/applications/$id", "a b/c", from)).toBe(router.buildLocation({ to: "/applications/$id", params: { id: "a b/c" }, search }).href);
+    }
   });
 });
 

@@ -92,6 +92,11 @@ function TopBar({ onHelp, onFind, onSignOut }: { onHelp: () => void; onFind: () 
           <Link to="/agents" className={tab}>
             <Trans>Agents</Trans>
           </Link>
+          {has(who, "project:write").ok && (
+            <Link to="/webhooks" className={tab}>
+              <Trans>Webhooks</Trans>
+            </Link>
+          )}
           {has(who, "key:read").ok && (
             <Link to="/keys" className={tab}>
               <Trans>API keys</Trans>

@@ -109,6 +109,7 @@ function useActions(): Action[] {
     { id: "/deployments?mine=yes", name: t`My deployments`, also: t`list page` },
     { id: "/agents", name: t`Agents`, also: t`list page` },
     { id: "/keys", name: t`API keys`, also: t`list page` },
+    { id: "/webhooks", name: t`Webhooks`, also: t`list page` },
     { id: "lang:en", name: "English", also: t`language` },
     { id: "lang:ja", name: "日本語", also: t`language` },
     { id: "help", name: t`Keys of the keyboard`, also: t`help shortcuts` },

@@ -1,5 +1,5 @@
 import { useRouter } from "@tanstack/react-router";
-import { type ComponentPropsWithoutRef, type MouseEvent, useMemo } from "react";
+import type { ComponentPropsWithoutRef, MouseEvent } from "react";
 
 /** The pages that rows lead to. */
 export type RowTarget = { to: "/applications/$id"; params: { id: string }; search?: { from: string } } | { to: "/deployments/$id"; params: { id: string } };
@@ -14,7 +14,7 @@ export function RowLink({ leadsTo, children, ...rest }: Props) {
   const router = useRouter();
   const { to, params } = leadsTo;
   const from = leadsTo.to === "/applications/$id" ? leadsTo.search?.from : undefined;
-  const href = useMemo(() => router.buildLocation(goal(to, params.id, from)).href, [router, to, params.id, from]);
+  const href = rowHref(router.options.stringifySearch, to, params.id, from);
   const onClick = (e: MouseEvent) => {
     if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
     e.preventDefault();
@@ -25,6 +25,11 @@ export function RowLink({ leadsTo, children, ...rest }: Props) {
       {children}
     </a>
   );
+}
+
+/** The same address as the router's own, which takes a hundred times as long to build it: it looks at every route and its parameters. */
+export function rowHref(stringify: (search: Record<string, unknown>) => string, to: RowTarget["to"], id: string, from: string | undefined): string {
+  return to.replace("$id", encodeURIComponent(id)) + (from === undefined ? "" : stringify({ from }));
 }
 
 function goal(to: RowTarget["to"], id: string, from: string | undefined) {

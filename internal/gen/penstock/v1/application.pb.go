@@ -62,7 +62,9 @@ type Application struct {
 	// When the last deployment was triggered.
 	LastDeploymentAt *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=last_deployment_at,json=lastDeploymentAt,proto3" json:"last_deployment_at,omitempty"`
 	// What is live differs from what the last good deployment declared.
-	Drift         *Drift `protobuf:"bytes,50,opt,name=drift,proto3" json:"drift,omitempty"`
+	Drift *Drift `protobuf:"bytes,50,opt,name=drift,proto3" json:"drift,omitempty"`
+	// Path of the badge, an image that needs no login; empty when the project has none, and in lists.
+	BadgePath     string `protobuf:"bytes,51,opt,name=badge_path,json=badgePath,proto3" json:"badge_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +314,13 @@ func (x *Application) GetDrift() *Drift {
 		return x.Drift
 	}
 	return nil
+}
+
+func (x *Application) GetBadgePath() string {
+	if x != nil {
+		return x.BadgePath
+	}
+	return ""
 }
 
 // Drift says that somebody else changed what is live.
@@ -2246,7 +2255,7 @@ var File_penstock_v1_application_proto protoreflect.FileDescriptor
 
 const file_penstock_v1_application_proto_rawDesc = "" +
 	"\n" +
-	"\x1dpenstock/v1/application.proto\x12\vpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xab\t\n" +
+	"\x1dpenstock/v1/application.proto\x12\vpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18penstock/v1/common.proto\"\xca\t\n" +
 	"\vApplication\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2284,7 +2293,9 @@ const file_penstock_v1_application_proto_rawDesc = "" +
 	"\n" +
 	"remote_url\x18\x1d \x01(\tR\tremoteUrl\x12H\n" +
 	"\x12last_deployment_at\x18( \x01(\v2\x1a.google.protobuf.TimestampR\x10lastDeploymentAt\x12(\n" +
-	"\x05drift\x182 \x01(\v2\x12.penstock.v1.DriftR\x05drift\x1a9\n" +
+	"\x05drift\x182 \x01(\v2\x12.penstock.v1.DriftR\x05drift\x12\x1d\n" +
+	"\n" +
+	"badge_path\x183 \x01(\tR\tbadgePath\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"c\n" +

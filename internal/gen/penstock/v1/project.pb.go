@@ -335,8 +335,10 @@ type Project struct {
 	ApprovalNotByAuthor bool `protobuf:"varint,5,opt,name=approval_not_by_author,json=approvalNotByAuthor,proto3" json:"approval_not_by_author,omitempty"`
 	// An answer to an approval needs a note.
 	ApprovalNeedsNote bool `protobuf:"varint,6,opt,name=approval_needs_note,json=approvalNeedsNote,proto3" json:"approval_needs_note,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Applications have badges, which whoever has the address sees without a login.
+	Badges        bool `protobuf:"varint,7,opt,name=badges,proto3" json:"badges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Project) Reset() {
@@ -407,6 +409,13 @@ func (x *Project) GetApprovalNotByAuthor() bool {
 func (x *Project) GetApprovalNeedsNote() bool {
 	if x != nil {
 		return x.ApprovalNeedsNote
+	}
+	return false
+}
+
+func (x *Project) GetBadges() bool {
+	if x != nil {
+		return x.Badges
 	}
 	return false
 }
@@ -499,8 +508,10 @@ type UpdateProjectRequest struct {
 	WebhookSecret       *string `protobuf:"bytes,3,opt,name=webhook_secret,json=webhookSecret,proto3,oneof" json:"webhook_secret,omitempty"`
 	ApprovalNotByAuthor *bool   `protobuf:"varint,4,opt,name=approval_not_by_author,json=approvalNotByAuthor,proto3,oneof" json:"approval_not_by_author,omitempty"`
 	ApprovalNeedsNote   *bool   `protobuf:"varint,5,opt,name=approval_needs_note,json=approvalNeedsNote,proto3,oneof" json:"approval_needs_note,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// False ends all addresses of badges; true makes new ones where there are none.
+	Badges        *bool `protobuf:"varint,6,opt,name=badges,proto3,oneof" json:"badges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateProjectRequest) Reset() {
@@ -568,6 +579,13 @@ func (x *UpdateProjectRequest) GetApprovalNeedsNote() bool {
 	return false
 }
 
+func (x *UpdateProjectRequest) GetBadges() bool {
+	if x != nil && x.Badges != nil {
+		return *x.Badges
+	}
+	return false
+}
+
 type UpdateProjectResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Project       *Project               `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
@@ -612,6 +630,239 @@ func (x *UpdateProjectResponse) GetProject() *Project {
 	return nil
 }
 
+type GetWebhooksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWebhooksRequest) Reset() {
+	*x = GetWebhooksRequest{}
+	mi := &file_penstock_v1_project_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWebhooksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWebhooksRequest) ProtoMessage() {}
+
+func (x *GetWebhooksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWebhooksRequest.ProtoReflect.Descriptor instead.
+func (*GetWebhooksRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{11}
+}
+
+type GetWebhooksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether a secret is set; without one every delivery is refused.
+	SecretSet bool `protobuf:"varint,1,opt,name=secret_set,json=secretSet,proto3" json:"secret_set,omitempty"`
+	// Deliveries are remembered from here on: the start of the server.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	Webhooks      []*Webhook             `protobuf:"bytes,3,rep,name=webhooks,proto3" json:"webhooks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetWebhooksResponse) Reset() {
+	*x = GetWebhooksResponse{}
+	mi := &file_penstock_v1_project_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetWebhooksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetWebhooksResponse) ProtoMessage() {}
+
+func (x *GetWebhooksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetWebhooksResponse.ProtoReflect.Descriptor instead.
+func (*GetWebhooksResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetWebhooksResponse) GetSecretSet() bool {
+	if x != nil {
+		return x.SecretSet
+	}
+	return false
+}
+
+func (x *GetWebhooksResponse) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GetWebhooksResponse) GetWebhooks() []*Webhook {
+	if x != nil {
+		return x.Webhooks
+	}
+	return nil
+}
+
+// Webhook is the address for one kind of git host.
+type Webhook struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// github, gitlab, bitbucket, gitea, forgejo.
+	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	// Path of the URL, behind the server's own.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// The last delivery that was proven to come from the host; absent when there was none.
+	Last *WebhookDelivery `protobuf:"bytes,3,opt,name=last,proto3" json:"last,omitempty"`
+	// The last one that was not: anybody can send these.
+	Refused       *WebhookDelivery `protobuf:"bytes,4,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Webhook) Reset() {
+	*x = Webhook{}
+	mi := &file_penstock_v1_project_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Webhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Webhook) ProtoMessage() {}
+
+func (x *Webhook) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
+func (*Webhook) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Webhook) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Webhook) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Webhook) GetLast() *WebhookDelivery {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *Webhook) GetRefused() *WebhookDelivery {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+type WebhookDelivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// HTTP status of the answer: 202 accepted, 200 an event of no use, 400, 401, 413, 415, 500.
+	Status int32 `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
+	// Agent processes that look at the branch for it.
+	Woken         int32 `protobuf:"varint,3,opt,name=woken,proto3" json:"woken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookDelivery) Reset() {
+	*x = WebhookDelivery{}
+	mi := &file_penstock_v1_project_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookDelivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookDelivery) ProtoMessage() {}
+
+func (x *WebhookDelivery) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_v1_project_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookDelivery.ProtoReflect.Descriptor instead.
+func (*WebhookDelivery) Descriptor() ([]byte, []int) {
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WebhookDelivery) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *WebhookDelivery) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *WebhookDelivery) GetWoken() int32 {
+	if x != nil {
+		return x.Woken
+	}
+	return 0
+}
+
 // Agent is an agent identity.
 type Agent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -629,7 +880,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_penstock_v1_project_proto_msgTypes[11]
+	mi := &file_penstock_v1_project_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +892,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[11]
+	mi := &file_penstock_v1_project_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +905,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{11}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Agent) GetId() string {
@@ -725,7 +976,7 @@ type AgentKey struct {
 
 func (x *AgentKey) Reset() {
 	*x = AgentKey{}
-	mi := &file_penstock_v1_project_proto_msgTypes[12]
+	mi := &file_penstock_v1_project_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +988,7 @@ func (x *AgentKey) String() string {
 func (*AgentKey) ProtoMessage() {}
 
 func (x *AgentKey) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[12]
+	mi := &file_penstock_v1_project_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +1001,7 @@ func (x *AgentKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentKey.ProtoReflect.Descriptor instead.
 func (*AgentKey) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{12}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AgentKey) GetId() string {
@@ -794,7 +1045,7 @@ type AgentProcess struct {
 
 func (x *AgentProcess) Reset() {
 	*x = AgentProcess{}
-	mi := &file_penstock_v1_project_proto_msgTypes[13]
+	mi := &file_penstock_v1_project_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +1057,7 @@ func (x *AgentProcess) String() string {
 func (*AgentProcess) ProtoMessage() {}
 
 func (x *AgentProcess) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[13]
+	mi := &file_penstock_v1_project_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +1070,7 @@ func (x *AgentProcess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentProcess.ProtoReflect.Descriptor instead.
 func (*AgentProcess) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{13}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AgentProcess) GetId() string {
@@ -900,7 +1151,7 @@ type Repository struct {
 
 func (x *Repository) Reset() {
 	*x = Repository{}
-	mi := &file_penstock_v1_project_proto_msgTypes[14]
+	mi := &file_penstock_v1_project_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1163,7 @@ func (x *Repository) String() string {
 func (*Repository) ProtoMessage() {}
 
 func (x *Repository) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[14]
+	mi := &file_penstock_v1_project_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1176,7 @@ func (x *Repository) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repository.ProtoReflect.Descriptor instead.
 func (*Repository) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{14}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Repository) GetId() string {
@@ -974,7 +1225,7 @@ type Provider struct {
 
 func (x *Provider) Reset() {
 	*x = Provider{}
-	mi := &file_penstock_v1_project_proto_msgTypes[15]
+	mi := &file_penstock_v1_project_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1237,7 @@ func (x *Provider) String() string {
 func (*Provider) ProtoMessage() {}
 
 func (x *Provider) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[15]
+	mi := &file_penstock_v1_project_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1250,7 @@ func (x *Provider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provider.ProtoReflect.Descriptor instead.
 func (*Provider) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{15}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Provider) GetName() string {
@@ -1025,7 +1276,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[16]
+	mi := &file_penstock_v1_project_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1288,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[16]
+	mi := &file_penstock_v1_project_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1301,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{16}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListAgentsRequest) GetPage() *PageRequest {
@@ -1070,7 +1321,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[17]
+	mi := &file_penstock_v1_project_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1333,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[17]
+	mi := &file_penstock_v1_project_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1346,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{17}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -1122,7 +1373,7 @@ type RegisterAgentRequest struct {
 
 func (x *RegisterAgentRequest) Reset() {
 	*x = RegisterAgentRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[18]
+	mi := &file_penstock_v1_project_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1385,7 @@ func (x *RegisterAgentRequest) String() string {
 func (*RegisterAgentRequest) ProtoMessage() {}
 
 func (x *RegisterAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[18]
+	mi := &file_penstock_v1_project_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1398,7 @@ func (x *RegisterAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterAgentRequest.ProtoReflect.Descriptor instead.
 func (*RegisterAgentRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{18}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RegisterAgentRequest) GetRequestId() string {
@@ -1175,7 +1426,7 @@ type RegisterAgentResponse struct {
 
 func (x *RegisterAgentResponse) Reset() {
 	*x = RegisterAgentResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[19]
+	mi := &file_penstock_v1_project_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1438,7 @@ func (x *RegisterAgentResponse) String() string {
 func (*RegisterAgentResponse) ProtoMessage() {}
 
 func (x *RegisterAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[19]
+	mi := &file_penstock_v1_project_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1451,7 @@ func (x *RegisterAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterAgentResponse.ProtoReflect.Descriptor instead.
 func (*RegisterAgentResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{19}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RegisterAgentResponse) GetAgent() *Agent {
@@ -1227,7 +1478,7 @@ type AddAgentKeyRequest struct {
 
 func (x *AddAgentKeyRequest) Reset() {
 	*x = AddAgentKeyRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[20]
+	mi := &file_penstock_v1_project_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1490,7 @@ func (x *AddAgentKeyRequest) String() string {
 func (*AddAgentKeyRequest) ProtoMessage() {}
 
 func (x *AddAgentKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[20]
+	mi := &file_penstock_v1_project_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1503,7 @@ func (x *AddAgentKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddAgentKeyRequest.ProtoReflect.Descriptor instead.
 func (*AddAgentKeyRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{20}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AddAgentKeyRequest) GetRequestId() string {
@@ -1279,7 +1530,7 @@ type AddAgentKeyResponse struct {
 
 func (x *AddAgentKeyResponse) Reset() {
 	*x = AddAgentKeyResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[21]
+	mi := &file_penstock_v1_project_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1542,7 @@ func (x *AddAgentKeyResponse) String() string {
 func (*AddAgentKeyResponse) ProtoMessage() {}
 
 func (x *AddAgentKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[21]
+	mi := &file_penstock_v1_project_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1555,7 @@ func (x *AddAgentKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddAgentKeyResponse.ProtoReflect.Descriptor instead.
 func (*AddAgentKeyResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{21}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AddAgentKeyResponse) GetAgent() *Agent {
@@ -1332,7 +1583,7 @@ type RemoveAgentKeyRequest struct {
 
 func (x *RemoveAgentKeyRequest) Reset() {
 	*x = RemoveAgentKeyRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[22]
+	mi := &file_penstock_v1_project_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1595,7 @@ func (x *RemoveAgentKeyRequest) String() string {
 func (*RemoveAgentKeyRequest) ProtoMessage() {}
 
 func (x *RemoveAgentKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[22]
+	mi := &file_penstock_v1_project_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1608,7 @@ func (x *RemoveAgentKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveAgentKeyRequest.ProtoReflect.Descriptor instead.
 func (*RemoveAgentKeyRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{22}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RemoveAgentKeyRequest) GetRequestId() string {
@@ -1390,7 +1641,7 @@ type RemoveAgentKeyResponse struct {
 
 func (x *RemoveAgentKeyResponse) Reset() {
 	*x = RemoveAgentKeyResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[23]
+	mi := &file_penstock_v1_project_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1653,7 @@ func (x *RemoveAgentKeyResponse) String() string {
 func (*RemoveAgentKeyResponse) ProtoMessage() {}
 
 func (x *RemoveAgentKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[23]
+	mi := &file_penstock_v1_project_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1666,7 @@ func (x *RemoveAgentKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveAgentKeyResponse.ProtoReflect.Descriptor instead.
 func (*RemoveAgentKeyResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{23}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RemoveAgentKeyResponse) GetAgent() *Agent {
@@ -1436,7 +1687,7 @@ type SetAgentEnabledRequest struct {
 
 func (x *SetAgentEnabledRequest) Reset() {
 	*x = SetAgentEnabledRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[24]
+	mi := &file_penstock_v1_project_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1448,7 +1699,7 @@ func (x *SetAgentEnabledRequest) String() string {
 func (*SetAgentEnabledRequest) ProtoMessage() {}
 
 func (x *SetAgentEnabledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[24]
+	mi := &file_penstock_v1_project_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1461,7 +1712,7 @@ func (x *SetAgentEnabledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAgentEnabledRequest.ProtoReflect.Descriptor instead.
 func (*SetAgentEnabledRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{24}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetAgentEnabledRequest) GetRequestId() string {
@@ -1494,7 +1745,7 @@ type SetAgentEnabledResponse struct {
 
 func (x *SetAgentEnabledResponse) Reset() {
 	*x = SetAgentEnabledResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[25]
+	mi := &file_penstock_v1_project_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1757,7 @@ func (x *SetAgentEnabledResponse) String() string {
 func (*SetAgentEnabledResponse) ProtoMessage() {}
 
 func (x *SetAgentEnabledResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[25]
+	mi := &file_penstock_v1_project_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1770,7 @@ func (x *SetAgentEnabledResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAgentEnabledResponse.ProtoReflect.Descriptor instead.
 func (*SetAgentEnabledResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{25}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SetAgentEnabledResponse) GetAgent() *Agent {
@@ -1543,7 +1794,7 @@ type CreateAPIKeyRequest struct {
 
 func (x *CreateAPIKeyRequest) Reset() {
 	*x = CreateAPIKeyRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[26]
+	mi := &file_penstock_v1_project_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1806,7 @@ func (x *CreateAPIKeyRequest) String() string {
 func (*CreateAPIKeyRequest) ProtoMessage() {}
 
 func (x *CreateAPIKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[26]
+	mi := &file_penstock_v1_project_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1819,7 @@ func (x *CreateAPIKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAPIKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateAPIKeyRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{26}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CreateAPIKeyRequest) GetRequestId() string {
@@ -1610,7 +1861,7 @@ type CreateAPIKeyResponse struct {
 
 func (x *CreateAPIKeyResponse) Reset() {
 	*x = CreateAPIKeyResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[27]
+	mi := &file_penstock_v1_project_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1873,7 @@ func (x *CreateAPIKeyResponse) String() string {
 func (*CreateAPIKeyResponse) ProtoMessage() {}
 
 func (x *CreateAPIKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[27]
+	mi := &file_penstock_v1_project_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1886,7 @@ func (x *CreateAPIKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAPIKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateAPIKeyResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{27}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateAPIKeyResponse) GetKey() string {
@@ -1669,7 +1920,7 @@ type APIKey struct {
 
 func (x *APIKey) Reset() {
 	*x = APIKey{}
-	mi := &file_penstock_v1_project_proto_msgTypes[28]
+	mi := &file_penstock_v1_project_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1932,7 @@ func (x *APIKey) String() string {
 func (*APIKey) ProtoMessage() {}
 
 func (x *APIKey) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[28]
+	mi := &file_penstock_v1_project_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1945,7 @@ func (x *APIKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use APIKey.ProtoReflect.Descriptor instead.
 func (*APIKey) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{28}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *APIKey) GetId() string {
@@ -1754,7 +2005,7 @@ type ListAPIKeysRequest struct {
 
 func (x *ListAPIKeysRequest) Reset() {
 	*x = ListAPIKeysRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[29]
+	mi := &file_penstock_v1_project_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +2017,7 @@ func (x *ListAPIKeysRequest) String() string {
 func (*ListAPIKeysRequest) ProtoMessage() {}
 
 func (x *ListAPIKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[29]
+	mi := &file_penstock_v1_project_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +2030,7 @@ func (x *ListAPIKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAPIKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListAPIKeysRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{29}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{33}
 }
 
 type ListAPIKeysResponse struct {
@@ -1792,7 +2043,7 @@ type ListAPIKeysResponse struct {
 
 func (x *ListAPIKeysResponse) Reset() {
 	*x = ListAPIKeysResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[30]
+	mi := &file_penstock_v1_project_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +2055,7 @@ func (x *ListAPIKeysResponse) String() string {
 func (*ListAPIKeysResponse) ProtoMessage() {}
 
 func (x *ListAPIKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[30]
+	mi := &file_penstock_v1_project_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +2068,7 @@ func (x *ListAPIKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAPIKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListAPIKeysResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{30}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListAPIKeysResponse) GetKeys() []*APIKey {
@@ -1837,7 +2088,7 @@ type RevokeAPIKeyRequest struct {
 
 func (x *RevokeAPIKeyRequest) Reset() {
 	*x = RevokeAPIKeyRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[31]
+	mi := &file_penstock_v1_project_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2100,7 @@ func (x *RevokeAPIKeyRequest) String() string {
 func (*RevokeAPIKeyRequest) ProtoMessage() {}
 
 func (x *RevokeAPIKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[31]
+	mi := &file_penstock_v1_project_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2113,7 @@ func (x *RevokeAPIKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeAPIKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeAPIKeyRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{31}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RevokeAPIKeyRequest) GetRequestId() string {
@@ -1887,7 +2138,7 @@ type RevokeAPIKeyResponse struct {
 
 func (x *RevokeAPIKeyResponse) Reset() {
 	*x = RevokeAPIKeyResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[32]
+	mi := &file_penstock_v1_project_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +2150,7 @@ func (x *RevokeAPIKeyResponse) String() string {
 func (*RevokeAPIKeyResponse) ProtoMessage() {}
 
 func (x *RevokeAPIKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[32]
+	mi := &file_penstock_v1_project_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +2163,7 @@ func (x *RevokeAPIKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeAPIKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeAPIKeyResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{32}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{36}
 }
 
 type SearchRequest struct {
@@ -1927,7 +2178,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[33]
+	mi := &file_penstock_v1_project_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2190,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[33]
+	mi := &file_penstock_v1_project_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2203,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{33}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SearchRequest) GetQuery() string {
@@ -1979,7 +2230,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[34]
+	mi := &file_penstock_v1_project_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2242,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[34]
+	mi := &file_penstock_v1_project_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2255,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{34}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SearchResponse) GetHits() []*SearchHit {
@@ -2044,7 +2295,7 @@ type SearchHit struct {
 
 func (x *SearchHit) Reset() {
 	*x = SearchHit{}
-	mi := &file_penstock_v1_project_proto_msgTypes[35]
+	mi := &file_penstock_v1_project_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +2307,7 @@ func (x *SearchHit) String() string {
 func (*SearchHit) ProtoMessage() {}
 
 func (x *SearchHit) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[35]
+	mi := &file_penstock_v1_project_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +2320,7 @@ func (x *SearchHit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchHit.ProtoReflect.Descriptor instead.
 func (*SearchHit) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{35}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SearchHit) GetKind() string {
@@ -2164,7 +2415,7 @@ type GetPreferencesRequest struct {
 
 func (x *GetPreferencesRequest) Reset() {
 	*x = GetPreferencesRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[36]
+	mi := &file_penstock_v1_project_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2427,7 @@ func (x *GetPreferencesRequest) String() string {
 func (*GetPreferencesRequest) ProtoMessage() {}
 
 func (x *GetPreferencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[36]
+	mi := &file_penstock_v1_project_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2440,7 @@ func (x *GetPreferencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPreferencesRequest.ProtoReflect.Descriptor instead.
 func (*GetPreferencesRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{36}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{40}
 }
 
 type GetPreferencesResponse struct {
@@ -2201,7 +2452,7 @@ type GetPreferencesResponse struct {
 
 func (x *GetPreferencesResponse) Reset() {
 	*x = GetPreferencesResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[37]
+	mi := &file_penstock_v1_project_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2464,7 @@ func (x *GetPreferencesResponse) String() string {
 func (*GetPreferencesResponse) ProtoMessage() {}
 
 func (x *GetPreferencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[37]
+	mi := &file_penstock_v1_project_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2477,7 @@ func (x *GetPreferencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPreferencesResponse.ProtoReflect.Descriptor instead.
 func (*GetPreferencesResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{37}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetPreferencesResponse) GetPreferences() *Preferences {
@@ -2249,7 +2500,7 @@ type Preferences struct {
 
 func (x *Preferences) Reset() {
 	*x = Preferences{}
-	mi := &file_penstock_v1_project_proto_msgTypes[38]
+	mi := &file_penstock_v1_project_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2512,7 @@ func (x *Preferences) String() string {
 func (*Preferences) ProtoMessage() {}
 
 func (x *Preferences) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[38]
+	mi := &file_penstock_v1_project_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2525,7 @@ func (x *Preferences) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preferences.ProtoReflect.Descriptor instead.
 func (*Preferences) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{38}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Preferences) GetFavourites() []string {
@@ -2304,7 +2555,7 @@ type SavedView struct {
 
 func (x *SavedView) Reset() {
 	*x = SavedView{}
-	mi := &file_penstock_v1_project_proto_msgTypes[39]
+	mi := &file_penstock_v1_project_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2567,7 @@ func (x *SavedView) String() string {
 func (*SavedView) ProtoMessage() {}
 
 func (x *SavedView) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[39]
+	mi := &file_penstock_v1_project_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2580,7 @@ func (x *SavedView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SavedView.ProtoReflect.Descriptor instead.
 func (*SavedView) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{39}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SavedView) GetName() string {
@@ -2356,7 +2607,7 @@ type SetFavouriteRequest struct {
 
 func (x *SetFavouriteRequest) Reset() {
 	*x = SetFavouriteRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[40]
+	mi := &file_penstock_v1_project_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2619,7 @@ func (x *SetFavouriteRequest) String() string {
 func (*SetFavouriteRequest) ProtoMessage() {}
 
 func (x *SetFavouriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[40]
+	mi := &file_penstock_v1_project_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2632,7 @@ func (x *SetFavouriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetFavouriteRequest.ProtoReflect.Descriptor instead.
 func (*SetFavouriteRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{40}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SetFavouriteRequest) GetApplicationId() string {
@@ -2407,7 +2658,7 @@ type SetFavouriteResponse struct {
 
 func (x *SetFavouriteResponse) Reset() {
 	*x = SetFavouriteResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[41]
+	mi := &file_penstock_v1_project_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2670,7 @@ func (x *SetFavouriteResponse) String() string {
 func (*SetFavouriteResponse) ProtoMessage() {}
 
 func (x *SetFavouriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[41]
+	mi := &file_penstock_v1_project_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2683,7 @@ func (x *SetFavouriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetFavouriteResponse.ProtoReflect.Descriptor instead.
 func (*SetFavouriteResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{41}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SetFavouriteResponse) GetPreferences() *Preferences {
@@ -2451,7 +2702,7 @@ type SaveViewRequest struct {
 
 func (x *SaveViewRequest) Reset() {
 	*x = SaveViewRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[42]
+	mi := &file_penstock_v1_project_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2714,7 @@ func (x *SaveViewRequest) String() string {
 func (*SaveViewRequest) ProtoMessage() {}
 
 func (x *SaveViewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[42]
+	mi := &file_penstock_v1_project_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2727,7 @@ func (x *SaveViewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveViewRequest.ProtoReflect.Descriptor instead.
 func (*SaveViewRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{42}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SaveViewRequest) GetView() *SavedView {
@@ -2495,7 +2746,7 @@ type SaveViewResponse struct {
 
 func (x *SaveViewResponse) Reset() {
 	*x = SaveViewResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[43]
+	mi := &file_penstock_v1_project_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2758,7 @@ func (x *SaveViewResponse) String() string {
 func (*SaveViewResponse) ProtoMessage() {}
 
 func (x *SaveViewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[43]
+	mi := &file_penstock_v1_project_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2771,7 @@ func (x *SaveViewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveViewResponse.ProtoReflect.Descriptor instead.
 func (*SaveViewResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{43}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SaveViewResponse) GetPreferences() *Preferences {
@@ -2539,7 +2790,7 @@ type DeleteViewRequest struct {
 
 func (x *DeleteViewRequest) Reset() {
 	*x = DeleteViewRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[44]
+	mi := &file_penstock_v1_project_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2551,7 +2802,7 @@ func (x *DeleteViewRequest) String() string {
 func (*DeleteViewRequest) ProtoMessage() {}
 
 func (x *DeleteViewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[44]
+	mi := &file_penstock_v1_project_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2564,7 +2815,7 @@ func (x *DeleteViewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteViewRequest.ProtoReflect.Descriptor instead.
 func (*DeleteViewRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{44}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *DeleteViewRequest) GetName() string {
@@ -2583,7 +2834,7 @@ type DeleteViewResponse struct {
 
 func (x *DeleteViewResponse) Reset() {
 	*x = DeleteViewResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[45]
+	mi := &file_penstock_v1_project_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2846,7 @@ func (x *DeleteViewResponse) String() string {
 func (*DeleteViewResponse) ProtoMessage() {}
 
 func (x *DeleteViewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[45]
+	mi := &file_penstock_v1_project_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2859,7 @@ func (x *DeleteViewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteViewResponse.ProtoReflect.Descriptor instead.
 func (*DeleteViewResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{45}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DeleteViewResponse) GetPreferences() *Preferences {
@@ -2633,7 +2884,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_penstock_v1_project_proto_msgTypes[46]
+	mi := &file_penstock_v1_project_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2896,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[46]
+	mi := &file_penstock_v1_project_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2909,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{46}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *WatchRequest) GetCursor() string {
@@ -2701,7 +2952,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_penstock_v1_project_proto_msgTypes[47]
+	mi := &file_penstock_v1_project_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2713,7 +2964,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[47]
+	mi := &file_penstock_v1_project_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2726,7 +2977,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{47}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *WatchResponse) GetCursor() string {
@@ -2765,7 +3016,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_penstock_v1_project_proto_msgTypes[48]
+	mi := &file_penstock_v1_project_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +3028,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_v1_project_proto_msgTypes[48]
+	mi := &file_penstock_v1_project_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +3041,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_penstock_v1_project_proto_rawDescGZIP(), []int{48}
+	return file_penstock_v1_project_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Change) GetStreamKind() string {
@@ -2850,30 +3101,48 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"project_id\x18\x03 \x01(\tR\tprojectId\x12\x16\n" +
 	"\x06rights\x18\x04 \x03(\tR\x06rights\x12%\n" +
 	"\x0eserver_version\x18\x05 \x01(\tR\rserverVersion\x12\x16\n" +
-	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\xe5\x01\n" +
+	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"\xfd\x01\n" +
 	"\aProject\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12#\n" +
 	"\rauto_register\x18\x03 \x01(\bR\fautoRegister\x12,\n" +
 	"\x12webhook_secret_set\x18\x04 \x01(\bR\x10webhookSecretSet\x123\n" +
 	"\x16approval_not_by_author\x18\x05 \x01(\bR\x13approvalNotByAuthor\x12.\n" +
-	"\x13approval_needs_note\x18\x06 \x01(\bR\x11approvalNeedsNote\"\x13\n" +
+	"\x13approval_needs_note\x18\x06 \x01(\bR\x11approvalNeedsNote\x12\x16\n" +
+	"\x06badges\x18\a \x01(\bR\x06badges\"\x13\n" +
 	"\x11GetProjectRequest\"D\n" +
 	"\x12GetProjectResponse\x12.\n" +
-	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xd2\x02\n" +
+	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xfa\x02\n" +
 	"\x14UpdateProjectRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12(\n" +
 	"\rauto_register\x18\x02 \x01(\bH\x00R\fautoRegister\x88\x01\x01\x12*\n" +
 	"\x0ewebhook_secret\x18\x03 \x01(\tH\x01R\rwebhookSecret\x88\x01\x01\x128\n" +
 	"\x16approval_not_by_author\x18\x04 \x01(\bH\x02R\x13approvalNotByAuthor\x88\x01\x01\x123\n" +
-	"\x13approval_needs_note\x18\x05 \x01(\bH\x03R\x11approvalNeedsNote\x88\x01\x01B\x10\n" +
+	"\x13approval_needs_note\x18\x05 \x01(\bH\x03R\x11approvalNeedsNote\x88\x01\x01\x12\x1b\n" +
+	"\x06badges\x18\x06 \x01(\bH\x04R\x06badges\x88\x01\x01B\x10\n" +
 	"\x0e_auto_registerB\x11\n" +
 	"\x0f_webhook_secretB\x19\n" +
 	"\x17_approval_not_by_authorB\x16\n" +
-	"\x14_approval_needs_note\"G\n" +
+	"\x14_approval_needs_noteB\t\n" +
+	"\a_badges\"G\n" +
 	"\x15UpdateProjectResponse\x12.\n" +
-	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\xde\x02\n" +
+	"\aproject\x18\x01 \x01(\v2\x14.penstock.v1.ProjectR\aproject\"\x14\n" +
+	"\x12GetWebhooksRequest\"\x98\x01\n" +
+	"\x13GetWebhooksResponse\x12\x1d\n" +
+	"\n" +
+	"secret_set\x18\x01 \x01(\bR\tsecretSet\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\bwebhooks\x18\x03 \x03(\v2\x14.penstock.v1.WebhookR\bwebhooks\"\x9b\x01\n" +
+	"\aWebhook\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x120\n" +
+	"\x04last\x18\x03 \x01(\v2\x1c.penstock.v1.WebhookDeliveryR\x04last\x126\n" +
+	"\arefused\x18\x04 \x01(\v2\x1c.penstock.v1.WebhookDeliveryR\arefused\"k\n" +
+	"\x0fWebhookDelivery\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\x05R\x06status\x12\x14\n" +
+	"\x05woken\x18\x03 \x01(\x05R\x05woken\"\xde\x02\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -3033,14 +3302,15 @@ const file_penstock_v1_project_proto_rawDesc = "" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12%\n" +
 	"\x0eapplication_id\x18\x04 \x01(\tR\rapplicationId\x12*\n" +
-	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\xd4\v\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\xab\f\n" +
 	"\x0eProjectService\x12>\n" +
 	"\x05Login\x12\x19.penstock.v1.LoginRequest\x1a\x1a.penstock.v1.LoginResponse\x12A\n" +
 	"\x06Logout\x12\x1a.penstock.v1.LogoutRequest\x1a\x1b.penstock.v1.LogoutResponse\x12F\n" +
 	"\x06WhoAmI\x12\x1a.penstock.v1.WhoAmIRequest\x1a\x1b.penstock.v1.WhoAmIResponse\"\x03\x90\x02\x01\x12R\n" +
 	"\n" +
 	"GetProject\x12\x1e.penstock.v1.GetProjectRequest\x1a\x1f.penstock.v1.GetProjectResponse\"\x03\x90\x02\x01\x12V\n" +
-	"\rUpdateProject\x12!.penstock.v1.UpdateProjectRequest\x1a\".penstock.v1.UpdateProjectResponse\x12R\n" +
+	"\rUpdateProject\x12!.penstock.v1.UpdateProjectRequest\x1a\".penstock.v1.UpdateProjectResponse\x12U\n" +
+	"\vGetWebhooks\x12\x1f.penstock.v1.GetWebhooksRequest\x1a .penstock.v1.GetWebhooksResponse\"\x03\x90\x02\x01\x12R\n" +
 	"\n" +
 	"ListAgents\x12\x1e.penstock.v1.ListAgentsRequest\x1a\x1f.penstock.v1.ListAgentsResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\rRegisterAgent\x12!.penstock.v1.RegisterAgentRequest\x1a\".penstock.v1.RegisterAgentResponse\x12P\n" +
@@ -3072,7 +3342,7 @@ func file_penstock_v1_project_proto_rawDescGZIP() []byte {
 	return file_penstock_v1_project_proto_rawDescData
 }
 
-var file_penstock_v1_project_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_penstock_v1_project_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_penstock_v1_project_proto_goTypes = []any{
 	(*LoginRequest)(nil),            // 0: penstock.v1.LoginRequest
 	(*LoginResponse)(nil),           // 1: penstock.v1.LoginResponse
@@ -3085,127 +3355,138 @@ var file_penstock_v1_project_proto_goTypes = []any{
 	(*GetProjectResponse)(nil),      // 8: penstock.v1.GetProjectResponse
 	(*UpdateProjectRequest)(nil),    // 9: penstock.v1.UpdateProjectRequest
 	(*UpdateProjectResponse)(nil),   // 10: penstock.v1.UpdateProjectResponse
-	(*Agent)(nil),                   // 11: penstock.v1.Agent
-	(*AgentKey)(nil),                // 12: penstock.v1.AgentKey
-	(*AgentProcess)(nil),            // 13: penstock.v1.AgentProcess
-	(*Repository)(nil),              // 14: penstock.v1.Repository
-	(*Provider)(nil),                // 15: penstock.v1.Provider
-	(*ListAgentsRequest)(nil),       // 16: penstock.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),      // 17: penstock.v1.ListAgentsResponse
-	(*RegisterAgentRequest)(nil),    // 18: penstock.v1.RegisterAgentRequest
-	(*RegisterAgentResponse)(nil),   // 19: penstock.v1.RegisterAgentResponse
-	(*AddAgentKeyRequest)(nil),      // 20: penstock.v1.AddAgentKeyRequest
-	(*AddAgentKeyResponse)(nil),     // 21: penstock.v1.AddAgentKeyResponse
-	(*RemoveAgentKeyRequest)(nil),   // 22: penstock.v1.RemoveAgentKeyRequest
-	(*RemoveAgentKeyResponse)(nil),  // 23: penstock.v1.RemoveAgentKeyResponse
-	(*SetAgentEnabledRequest)(nil),  // 24: penstock.v1.SetAgentEnabledRequest
-	(*SetAgentEnabledResponse)(nil), // 25: penstock.v1.SetAgentEnabledResponse
-	(*CreateAPIKeyRequest)(nil),     // 26: penstock.v1.CreateAPIKeyRequest
-	(*CreateAPIKeyResponse)(nil),    // 27: penstock.v1.CreateAPIKeyResponse
-	(*APIKey)(nil),                  // 28: penstock.v1.APIKey
-	(*ListAPIKeysRequest)(nil),      // 29: penstock.v1.ListAPIKeysRequest
-	(*ListAPIKeysResponse)(nil),     // 30: penstock.v1.ListAPIKeysResponse
-	(*RevokeAPIKeyRequest)(nil),     // 31: penstock.v1.RevokeAPIKeyRequest
-	(*RevokeAPIKeyResponse)(nil),    // 32: penstock.v1.RevokeAPIKeyResponse
-	(*SearchRequest)(nil),           // 33: penstock.v1.SearchRequest
-	(*SearchResponse)(nil),          // 34: penstock.v1.SearchResponse
-	(*SearchHit)(nil),               // 35: penstock.v1.SearchHit
-	(*GetPreferencesRequest)(nil),   // 36: penstock.v1.GetPreferencesRequest
-	(*GetPreferencesResponse)(nil),  // 37: penstock.v1.GetPreferencesResponse
-	(*Preferences)(nil),             // 38: penstock.v1.Preferences
-	(*SavedView)(nil),               // 39: penstock.v1.SavedView
-	(*SetFavouriteRequest)(nil),     // 40: penstock.v1.SetFavouriteRequest
-	(*SetFavouriteResponse)(nil),    // 41: penstock.v1.SetFavouriteResponse
-	(*SaveViewRequest)(nil),         // 42: penstock.v1.SaveViewRequest
-	(*SaveViewResponse)(nil),        // 43: penstock.v1.SaveViewResponse
-	(*DeleteViewRequest)(nil),       // 44: penstock.v1.DeleteViewRequest
-	(*DeleteViewResponse)(nil),      // 45: penstock.v1.DeleteViewResponse
-	(*WatchRequest)(nil),            // 46: penstock.v1.WatchRequest
-	(*WatchResponse)(nil),           // 47: penstock.v1.WatchResponse
-	(*Change)(nil),                  // 48: penstock.v1.Change
-	(*timestamppb.Timestamp)(nil),   // 49: google.protobuf.Timestamp
-	(*PageRequest)(nil),             // 50: penstock.v1.PageRequest
-	(*PageInfo)(nil),                // 51: penstock.v1.PageInfo
+	(*GetWebhooksRequest)(nil),      // 11: penstock.v1.GetWebhooksRequest
+	(*GetWebhooksResponse)(nil),     // 12: penstock.v1.GetWebhooksResponse
+	(*Webhook)(nil),                 // 13: penstock.v1.Webhook
+	(*WebhookDelivery)(nil),         // 14: penstock.v1.WebhookDelivery
+	(*Agent)(nil),                   // 15: penstock.v1.Agent
+	(*AgentKey)(nil),                // 16: penstock.v1.AgentKey
+	(*AgentProcess)(nil),            // 17: penstock.v1.AgentProcess
+	(*Repository)(nil),              // 18: penstock.v1.Repository
+	(*Provider)(nil),                // 19: penstock.v1.Provider
+	(*ListAgentsRequest)(nil),       // 20: penstock.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),      // 21: penstock.v1.ListAgentsResponse
+	(*RegisterAgentRequest)(nil),    // 22: penstock.v1.RegisterAgentRequest
+	(*RegisterAgentResponse)(nil),   // 23: penstock.v1.RegisterAgentResponse
+	(*AddAgentKeyRequest)(nil),      // 24: penstock.v1.AddAgentKeyRequest
+	(*AddAgentKeyResponse)(nil),     // 25: penstock.v1.AddAgentKeyResponse
+	(*RemoveAgentKeyRequest)(nil),   // 26: penstock.v1.RemoveAgentKeyRequest
+	(*RemoveAgentKeyResponse)(nil),  // 27: penstock.v1.RemoveAgentKeyResponse
+	(*SetAgentEnabledRequest)(nil),  // 28: penstock.v1.SetAgentEnabledRequest
+	(*SetAgentEnabledResponse)(nil), // 29: penstock.v1.SetAgentEnabledResponse
+	(*CreateAPIKeyRequest)(nil),     // 30: penstock.v1.CreateAPIKeyRequest
+	(*CreateAPIKeyResponse)(nil),    // 31: penstock.v1.CreateAPIKeyResponse
+	(*APIKey)(nil),                  // 32: penstock.v1.APIKey
+	(*ListAPIKeysRequest)(nil),      // 33: penstock.v1.ListAPIKeysRequest
+	(*ListAPIKeysResponse)(nil),     // 34: penstock.v1.ListAPIKeysResponse
+	(*RevokeAPIKeyRequest)(nil),     // 35: penstock.v1.RevokeAPIKeyRequest
+	(*RevokeAPIKeyResponse)(nil),    // 36: penstock.v1.RevokeAPIKeyResponse
+	(*SearchRequest)(nil),           // 37: penstock.v1.SearchRequest
+	(*SearchResponse)(nil),          // 38: penstock.v1.SearchResponse
+	(*SearchHit)(nil),               // 39: penstock.v1.SearchHit
+	(*GetPreferencesRequest)(nil),   // 40: penstock.v1.GetPreferencesRequest
+	(*GetPreferencesResponse)(nil),  // 41: penstock.v1.GetPreferencesResponse
+	(*Preferences)(nil),             // 42: penstock.v1.Preferences
+	(*SavedView)(nil),               // 43: penstock.v1.SavedView
+	(*SetFavouriteRequest)(nil),     // 44: penstock.v1.SetFavouriteRequest
+	(*SetFavouriteResponse)(nil),    // 45: penstock.v1.SetFavouriteResponse
+	(*SaveViewRequest)(nil),         // 46: penstock.v1.SaveViewRequest
+	(*SaveViewResponse)(nil),        // 47: penstock.v1.SaveViewResponse
+	(*DeleteViewRequest)(nil),       // 48: penstock.v1.DeleteViewRequest
+	(*DeleteViewResponse)(nil),      // 49: penstock.v1.DeleteViewResponse
+	(*WatchRequest)(nil),            // 50: penstock.v1.WatchRequest
+	(*WatchResponse)(nil),           // 51: penstock.v1.WatchResponse
+	(*Change)(nil),                  // 52: penstock.v1.Change
+	(*timestamppb.Timestamp)(nil),   // 53: google.protobuf.Timestamp
+	(*PageRequest)(nil),             // 54: penstock.v1.PageRequest
+	(*PageInfo)(nil),                // 55: penstock.v1.PageInfo
 }
 var file_penstock_v1_project_proto_depIdxs = []int32{
-	49, // 0: penstock.v1.LoginResponse.expires_at:type_name -> google.protobuf.Timestamp
+	53, // 0: penstock.v1.LoginResponse.expires_at:type_name -> google.protobuf.Timestamp
 	6,  // 1: penstock.v1.GetProjectResponse.project:type_name -> penstock.v1.Project
 	6,  // 2: penstock.v1.UpdateProjectResponse.project:type_name -> penstock.v1.Project
-	49, // 3: penstock.v1.Agent.registered_at:type_name -> google.protobuf.Timestamp
-	12, // 4: penstock.v1.Agent.keys:type_name -> penstock.v1.AgentKey
-	13, // 5: penstock.v1.Agent.processes:type_name -> penstock.v1.AgentProcess
-	14, // 6: penstock.v1.Agent.repositories:type_name -> penstock.v1.Repository
-	15, // 7: penstock.v1.Agent.providers:type_name -> penstock.v1.Provider
-	49, // 8: penstock.v1.AgentKey.created_at:type_name -> google.protobuf.Timestamp
-	49, // 9: penstock.v1.AgentKey.last_used_at:type_name -> google.protobuf.Timestamp
-	49, // 10: penstock.v1.AgentProcess.started_at:type_name -> google.protobuf.Timestamp
-	49, // 11: penstock.v1.AgentProcess.last_seen_at:type_name -> google.protobuf.Timestamp
-	49, // 12: penstock.v1.AgentProcess.lease_until:type_name -> google.protobuf.Timestamp
-	50, // 13: penstock.v1.ListAgentsRequest.page:type_name -> penstock.v1.PageRequest
-	11, // 14: penstock.v1.ListAgentsResponse.agents:type_name -> penstock.v1.Agent
-	51, // 15: penstock.v1.ListAgentsResponse.page:type_name -> penstock.v1.PageInfo
-	11, // 16: penstock.v1.RegisterAgentResponse.agent:type_name -> penstock.v1.Agent
-	11, // 17: penstock.v1.AddAgentKeyResponse.agent:type_name -> penstock.v1.Agent
-	11, // 18: penstock.v1.RemoveAgentKeyResponse.agent:type_name -> penstock.v1.Agent
-	11, // 19: penstock.v1.SetAgentEnabledResponse.agent:type_name -> penstock.v1.Agent
-	49, // 20: penstock.v1.CreateAPIKeyResponse.expires_at:type_name -> google.protobuf.Timestamp
-	49, // 21: penstock.v1.APIKey.created_at:type_name -> google.protobuf.Timestamp
-	49, // 22: penstock.v1.APIKey.expires_at:type_name -> google.protobuf.Timestamp
-	49, // 23: penstock.v1.APIKey.last_used_at:type_name -> google.protobuf.Timestamp
-	28, // 24: penstock.v1.ListAPIKeysResponse.keys:type_name -> penstock.v1.APIKey
-	35, // 25: penstock.v1.SearchResponse.hits:type_name -> penstock.v1.SearchHit
-	49, // 26: penstock.v1.SearchHit.at:type_name -> google.protobuf.Timestamp
-	38, // 27: penstock.v1.GetPreferencesResponse.preferences:type_name -> penstock.v1.Preferences
-	39, // 28: penstock.v1.Preferences.views:type_name -> penstock.v1.SavedView
-	38, // 29: penstock.v1.SetFavouriteResponse.preferences:type_name -> penstock.v1.Preferences
-	39, // 30: penstock.v1.SaveViewRequest.view:type_name -> penstock.v1.SavedView
-	38, // 31: penstock.v1.SaveViewResponse.preferences:type_name -> penstock.v1.Preferences
-	38, // 32: penstock.v1.DeleteViewResponse.preferences:type_name -> penstock.v1.Preferences
-	48, // 33: penstock.v1.WatchResponse.changes:type_name -> penstock.v1.Change
-	49, // 34: penstock.v1.Change.at:type_name -> google.protobuf.Timestamp
-	0,  // 35: penstock.v1.ProjectService.Login:input_type -> penstock.v1.LoginRequest
-	2,  // 36: penstock.v1.ProjectService.Logout:input_type -> penstock.v1.LogoutRequest
-	4,  // 37: penstock.v1.ProjectService.WhoAmI:input_type -> penstock.v1.WhoAmIRequest
-	7,  // 38: penstock.v1.ProjectService.GetProject:input_type -> penstock.v1.GetProjectRequest
-	9,  // 39: penstock.v1.ProjectService.UpdateProject:input_type -> penstock.v1.UpdateProjectRequest
-	16, // 40: penstock.v1.ProjectService.ListAgents:input_type -> penstock.v1.ListAgentsRequest
-	18, // 41: penstock.v1.ProjectService.RegisterAgent:input_type -> penstock.v1.RegisterAgentRequest
-	20, // 42: penstock.v1.ProjectService.AddAgentKey:input_type -> penstock.v1.AddAgentKeyRequest
-	22, // 43: penstock.v1.ProjectService.RemoveAgentKey:input_type -> penstock.v1.RemoveAgentKeyRequest
-	24, // 44: penstock.v1.ProjectService.SetAgentEnabled:input_type -> penstock.v1.SetAgentEnabledRequest
-	26, // 45: penstock.v1.ProjectService.CreateAPIKey:input_type -> penstock.v1.CreateAPIKeyRequest
-	29, // 46: penstock.v1.ProjectService.ListAPIKeys:input_type -> penstock.v1.ListAPIKeysRequest
-	31, // 47: penstock.v1.ProjectService.RevokeAPIKey:input_type -> penstock.v1.RevokeAPIKeyRequest
-	33, // 48: penstock.v1.ProjectService.Search:input_type -> penstock.v1.SearchRequest
-	36, // 49: penstock.v1.ProjectService.GetPreferences:input_type -> penstock.v1.GetPreferencesRequest
-	40, // 50: penstock.v1.ProjectService.SetFavourite:input_type -> penstock.v1.SetFavouriteRequest
-	42, // 51: penstock.v1.ProjectService.SaveView:input_type -> penstock.v1.SaveViewRequest
-	44, // 52: penstock.v1.ProjectService.DeleteView:input_type -> penstock.v1.DeleteViewRequest
-	46, // 53: penstock.v1.WatchService.Watch:input_type -> penstock.v1.WatchRequest
-	1,  // 54: penstock.v1.ProjectService.Login:output_type -> penstock.v1.LoginResponse
-	3,  // 55: penstock.v1.ProjectService.Logout:output_type -> penstock.v1.LogoutResponse
-	5,  // 56: penstock.v1.ProjectService.WhoAmI:output_type -> penstock.v1.WhoAmIResponse
-	8,  // 57: penstock.v1.ProjectService.GetProject:output_type -> penstock.v1.GetProjectResponse
-	10, // 58: penstock.v1.ProjectService.UpdateProject:output_type -> penstock.v1.UpdateProjectResponse
-	17, // 59: penstock.v1.ProjectService.ListAgents:output_type -> penstock.v1.ListAgentsResponse
-	19, // 60: penstock.v1.ProjectService.RegisterAgent:output_type -> penstock.v1.RegisterAgentResponse
-	21, // 61: penstock.v1.ProjectService.AddAgentKey:output_type -> penstock.v1.AddAgentKeyResponse
-	23, // 62: penstock.v1.ProjectService.RemoveAgentKey:output_type -> penstock.v1.RemoveAgentKeyResponse
-	25, // 63: penstock.v1.ProjectService.SetAgentEnabled:output_type -> penstock.v1.SetAgentEnabledResponse
-	27, // 64: penstock.v1.ProjectService.CreateAPIKey:output_type -> penstock.v1.CreateAPIKeyResponse
-	30, // 65: penstock.v1.ProjectService.ListAPIKeys:output_type -> penstock.v1.ListAPIKeysResponse
-	32, // 66: penstock.v1.ProjectService.RevokeAPIKey:output_type -> penstock.v1.RevokeAPIKeyResponse
-	34, // 67: penstock.v1.ProjectService.Search:output_type -> penstock.v1.SearchResponse
-	37, // 68: penstock.v1.ProjectService.GetPreferences:output_type -> penstock.v1.GetPreferencesResponse
-	41, // 69: penstock.v1.ProjectService.SetFavourite:output_type -> penstock.v1.SetFavouriteResponse
-	43, // 70: penstock.v1.ProjectService.SaveView:output_type -> penstock.v1.SaveViewResponse
-	45, // 71: penstock.v1.ProjectService.DeleteView:output_type -> penstock.v1.DeleteViewResponse
-	47, // 72: penstock.v1.WatchService.Watch:output_type -> penstock.v1.WatchResponse
-	54, // [54:73] is the sub-list for method output_type
-	35, // [35:54] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	53, // 3: penstock.v1.GetWebhooksResponse.since:type_name -> google.protobuf.Timestamp
+	13, // 4: penstock.v1.GetWebhooksResponse.webhooks:type_name -> penstock.v1.Webhook
+	14, // 5: penstock.v1.Webhook.last:type_name -> penstock.v1.WebhookDelivery
+	14, // 6: penstock.v1.Webhook.refused:type_name -> penstock.v1.WebhookDelivery
+	53, // 7: penstock.v1.WebhookDelivery.at:type_name -> google.protobuf.Timestamp
+	53, // 8: penstock.v1.Agent.registered_at:type_name -> google.protobuf.Timestamp
+	16, // 9: penstock.v1.Agent.keys:type_name -> penstock.v1.AgentKey
+	17, // 10: penstock.v1.Agent.processes:type_name -> penstock.v1.AgentProcess
+	18, // 11: penstock.v1.Agent.repositories:type_name -> penstock.v1.Repository
+	19, // 12: penstock.v1.Agent.providers:type_name -> penstock.v1.Provider
+	53, // 13: penstock.v1.AgentKey.created_at:type_name -> google.protobuf.Timestamp
+	53, // 14: penstock.v1.AgentKey.last_used_at:type_name -> google.protobuf.Timestamp
+	53, // 15: penstock.v1.AgentProcess.started_at:type_name -> google.protobuf.Timestamp
+	53, // 16: penstock.v1.AgentProcess.last_seen_at:type_name -> google.protobuf.Timestamp
+	53, // 17: penstock.v1.AgentProcess.lease_until:type_name -> google.protobuf.Timestamp
+	54, // 18: penstock.v1.ListAgentsRequest.page:type_name -> penstock.v1.PageRequest
+	15, // 19: penstock.v1.ListAgentsResponse.agents:type_name -> penstock.v1.Agent
+	55, // 20: penstock.v1.ListAgentsResponse.page:type_name -> penstock.v1.PageInfo
+	15, // 21: penstock.v1.RegisterAgentResponse.agent:type_name -> penstock.v1.Agent
+	15, // 22: penstock.v1.AddAgentKeyResponse.agent:type_name -> penstock.v1.Agent
+	15, // 23: penstock.v1.RemoveAgentKeyResponse.agent:type_name -> penstock.v1.Agent
+	15, // 24: penstock.v1.SetAgentEnabledResponse.agent:type_name -> penstock.v1.Agent
+	53, // 25: penstock.v1.CreateAPIKeyResponse.expires_at:type_name -> google.protobuf.Timestamp
+	53, // 26: penstock.v1.APIKey.created_at:type_name -> google.protobuf.Timestamp
+	53, // 27: penstock.v1.APIKey.expires_at:type_name -> google.protobuf.Timestamp
+	53, // 28: penstock.v1.APIKey.last_used_at:type_name -> google.protobuf.Timestamp
+	32, // 29: penstock.v1.ListAPIKeysResponse.keys:type_name -> penstock.v1.APIKey
+	39, // 30: penstock.v1.SearchResponse.hits:type_name -> penstock.v1.SearchHit
+	53, // 31: penstock.v1.SearchHit.at:type_name -> google.protobuf.Timestamp
+	42, // 32: penstock.v1.GetPreferencesResponse.preferences:type_name -> penstock.v1.Preferences
+	43, // 33: penstock.v1.Preferences.views:type_name -> penstock.v1.SavedView
+	42, // 34: penstock.v1.SetFavouriteResponse.preferences:type_name -> penstock.v1.Preferences
+	43, // 35: penstock.v1.SaveViewRequest.view:type_name -> penstock.v1.SavedView
+	42, // 36: penstock.v1.SaveViewResponse.preferences:type_name -> penstock.v1.Preferences
+	42, // 37: penstock.v1.DeleteViewResponse.preferences:type_name -> penstock.v1.Preferences
+	52, // 38: penstock.v1.WatchResponse.changes:type_name -> penstock.v1.Change
+	53, // 39: penstock.v1.Change.at:type_name -> google.protobuf.Timestamp
+	0,  // 40: penstock.v1.ProjectService.Login:input_type -> penstock.v1.LoginRequest
+	2,  // 41: penstock.v1.ProjectService.Logout:input_type -> penstock.v1.LogoutRequest
+	4,  // 42: penstock.v1.ProjectService.WhoAmI:input_type -> penstock.v1.WhoAmIRequest
+	7,  // 43: penstock.v1.ProjectService.GetProject:input_type -> penstock.v1.GetProjectRequest
+	9,  // 44: penstock.v1.ProjectService.UpdateProject:input_type -> penstock.v1.UpdateProjectRequest
+	11, // 45: penstock.v1.ProjectService.GetWebhooks:input_type -> penstock.v1.GetWebhooksRequest
+	20, // 46: penstock.v1.ProjectService.ListAgents:input_type -> penstock.v1.ListAgentsRequest
+	22, // 47: penstock.v1.ProjectService.RegisterAgent:input_type -> penstock.v1.RegisterAgentRequest
+	24, // 48: penstock.v1.ProjectService.AddAgentKey:input_type -> penstock.v1.AddAgentKeyRequest
+	26, // 49: penstock.v1.ProjectService.RemoveAgentKey:input_type -> penstock.v1.RemoveAgentKeyRequest
+	28, // 50: penstock.v1.ProjectService.SetAgentEnabled:input_type -> penstock.v1.SetAgentEnabledRequest
+	30, // 51: penstock.v1.ProjectService.CreateAPIKey:input_type -> penstock.v1.CreateAPIKeyRequest
+	33, // 52: penstock.v1.ProjectService.ListAPIKeys:input_type -> penstock.v1.ListAPIKeysRequest
+	35, // 53: penstock.v1.ProjectService.RevokeAPIKey:input_type -> penstock.v1.RevokeAPIKeyRequest
+	37, // 54: penstock.v1.ProjectService.Search:input_type -> penstock.v1.SearchRequest
+	40, // 55: penstock.v1.ProjectService.GetPreferences:input_type -> penstock.v1.GetPreferencesRequest
+	44, // 56: penstock.v1.ProjectService.SetFavourite:input_type -> penstock.v1.SetFavouriteRequest
+	46, // 57: penstock.v1.ProjectService.SaveView:input_type -> penstock.v1.SaveViewRequest
+	48, // 58: penstock.v1.ProjectService.DeleteView:input_type -> penstock.v1.DeleteViewRequest
+	50, // 59: penstock.v1.WatchService.Watch:input_type -> penstock.v1.WatchRequest
+	1,  // 60: penstock.v1.ProjectService.Login:output_type -> penstock.v1.LoginResponse
+	3,  // 61: penstock.v1.ProjectService.Logout:output_type -> penstock.v1.LogoutResponse
+	5,  // 62: penstock.v1.ProjectService.WhoAmI:output_type -> penstock.v1.WhoAmIResponse
+	8,  // 63: penstock.v1.ProjectService.GetProject:output_type -> penstock.v1.GetProjectResponse
+	10, // 64: penstock.v1.ProjectService.UpdateProject:output_type -> penstock.v1.UpdateProjectResponse
+	12, // 65: penstock.v1.ProjectService.GetWebhooks:output_type -> penstock.v1.GetWebhooksResponse
+	21, // 66: penstock.v1.ProjectService.ListAgents:output_type -> penstock.v1.ListAgentsResponse
+	23, // 67: penstock.v1.ProjectService.RegisterAgent:output_type -> penstock.v1.RegisterAgentResponse
+	25, // 68: penstock.v1.ProjectService.AddAgentKey:output_type -> penstock.v1.AddAgentKeyResponse
+	27, // 69: penstock.v1.ProjectService.RemoveAgentKey:output_type -> penstock.v1.RemoveAgentKeyResponse
+	29, // 70: penstock.v1.ProjectService.SetAgentEnabled:output_type -> penstock.v1.SetAgentEnabledResponse
+	31, // 71: penstock.v1.ProjectService.CreateAPIKey:output_type -> penstock.v1.CreateAPIKeyResponse
+	34, // 72: penstock.v1.ProjectService.ListAPIKeys:output_type -> penstock.v1.ListAPIKeysResponse
+	36, // 73: penstock.v1.ProjectService.RevokeAPIKey:output_type -> penstock.v1.RevokeAPIKeyResponse
+	38, // 74: penstock.v1.ProjectService.Search:output_type -> penstock.v1.SearchResponse
+	41, // 75: penstock.v1.ProjectService.GetPreferences:output_type -> penstock.v1.GetPreferencesResponse
+	45, // 76: penstock.v1.ProjectService.SetFavourite:output_type -> penstock.v1.SetFavouriteResponse
+	47, // 77: penstock.v1.ProjectService.SaveView:output_type -> penstock.v1.SaveViewResponse
+	49, // 78: penstock.v1.ProjectService.DeleteView:output_type -> penstock.v1.DeleteViewResponse
+	51, // 79: penstock.v1.WatchService.Watch:output_type -> penstock.v1.WatchResponse
+	60, // [60:80] is the sub-list for method output_type
+	40, // [40:60] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_penstock_v1_project_proto_init() }
@@ -3221,7 +3502,7 @@ func file_penstock_v1_project_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_v1_project_proto_rawDesc), len(file_penstock_v1_project_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -47,6 +47,9 @@ const (
 	// ProjectServiceUpdateProjectProcedure is the fully-qualified name of the ProjectService's
 	// UpdateProject RPC.
 	ProjectServiceUpdateProjectProcedure = "/penstock.v1.ProjectService/UpdateProject"
+	// ProjectServiceGetWebhooksProcedure is the fully-qualified name of the ProjectService's
+	// GetWebhooks RPC.
+	ProjectServiceGetWebhooksProcedure = "/penstock.v1.ProjectService/GetWebhooks"
 	// ProjectServiceListAgentsProcedure is the fully-qualified name of the ProjectService's ListAgents
 	// RPC.
 	ProjectServiceListAgentsProcedure = "/penstock.v1.ProjectService/ListAgents"
@@ -101,6 +104,8 @@ type ProjectServiceClient interface {
 	GetProject(context.Context, *connect.Request[v1.GetProjectRequest]) (*connect.Response[v1.GetProjectResponse], error)
 	// UpdateProject changes the project's settings.
 	UpdateProject(context.Context, *connect.Request[v1.UpdateProjectRequest]) (*connect.Response[v1.UpdateProjectResponse], error)
+	// GetWebhooks says where git hosts send pushes to, and what came of the last ones.
+	GetWebhooks(context.Context, *connect.Request[v1.GetWebhooksRequest]) (*connect.Response[v1.GetWebhooksResponse], error)
 	// ListAgents lists agent identities, their processes and what they hold.
 	ListAgents(context.Context, *connect.Request[v1.ListAgentsRequest]) (*connect.Response[v1.ListAgentsResponse], error)
 	// RegisterAgent makes an agent identity; the key is shown once.
@@ -170,6 +175,13 @@ func NewProjectServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+ProjectServiceUpdateProjectProcedure,
 			connect.WithSchema(projectServiceMethods.ByName("UpdateProject")),
+			connect.WithClientOptions(opts...),
+		),
+		getWebhooks: connect.NewClient[v1.GetWebhooksRequest, v1.GetWebhooksResponse](
+			httpClient,
+			baseURL+ProjectServiceGetWebhooksProcedure,
+			connect.WithSchema(projectServiceMethods.ByName("GetWebhooks")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 		listAgents: connect.NewClient[v1.ListAgentsRequest, v1.ListAgentsResponse](
@@ -264,6 +276,7 @@ type projectServiceClient struct {
 	whoAmI          *connect.Client[v1.WhoAmIRequest, v1.WhoAmIResponse]
 	getProject      *connect.Client[v1.GetProjectRequest, v1.GetProjectResponse]
 	updateProject   *connect.Client[v1.UpdateProjectRequest, v1.UpdateProjectResponse]
+	getWebhooks     *connect.Client[v1.GetWebhooksRequest, v1.GetWebhooksResponse]
 	listAgents      *connect.Client[v1.ListAgentsRequest, v1.ListAgentsResponse]
 	registerAgent   *connect.Client[v1.RegisterAgentRequest, v1.RegisterAgentResponse]
 	addAgentKey     *connect.Client[v1.AddAgentKeyRequest, v1.AddAgentKeyResponse]
@@ -302,6 +315,11 @@ func (c *projectServiceClient) GetProject(ctx context.Context, req *connect.Requ
 // UpdateProject calls penstock.v1.ProjectService.UpdateProject.
 func (c *projectServiceClient) UpdateProject(ctx context.Context, req *connect.Request[v1.UpdateProjectRequest]) (*connect.Response[v1.UpdateProjectResponse], error) {
 	return c.updateProject.CallUnary(ctx, req)
+}
+
+// GetWebhooks calls penstock.v1.ProjectService.GetWebhooks.
+func (c *projectServiceClient) GetWebhooks(ctx context.Context, req *connect.Request[v1.GetWebhooksRequest]) (*connect.Response[v1.GetWebhooksResponse], error) {
+	return c.getWebhooks.CallUnary(ctx, req)
 }
 
 // ListAgents calls penstock.v1.ProjectService.ListAgents.
@@ -382,6 +400,8 @@ type ProjectServiceHandler interface {
 	GetProject(context.Context, *connect.Request[v1.GetProjectRequest]) (*connect.Response[v1.GetProjectResponse], error)
 	// UpdateProject changes the project's settings.
 	UpdateProject(context.Context, *connect.Request[v1.UpdateProjectRequest]) (*connect.Response[v1.UpdateProjectResponse], error)
+	// GetWebhooks says where git hosts send pushes to, and what came of the last ones.
+	GetWebhooks(context.Context, *connect.Request[v1.GetWebhooksRequest]) (*connect.Response[v1.GetWebhooksResponse], error)
 	// ListAgents lists agent identities, their processes and what they hold.
 	ListAgents(context.Context, *connect.Request[v1.ListAgentsRequest]) (*connect.Response[v1.ListAgentsResponse], error)
 	// RegisterAgent makes an agent identity; the key is shown once.
@@ -447,6 +467,13 @@ func NewProjectServiceHandler(svc ProjectServiceHandler, opts ...connect.Handler
 		ProjectServiceUpdateProjectProcedure,
 		svc.UpdateProject,
 		connect.WithSchema(projectServiceMethods.ByName("UpdateProject")),
+		connect.WithHandlerOptions(opts...),
+	)
+	projectServiceGetWebhooksHandler := connect.NewUnaryHandler(
+		ProjectServiceGetWebhooksProcedure,
+		svc.GetWebhooks,
+		connect.WithSchema(projectServiceMethods.ByName("GetWebhooks")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	projectServiceListAgentsHandler := connect.NewUnaryHandler(
@@ -543,6 +570,8 @@ func NewProjectServiceHandler(svc ProjectServiceHandler, opts ...connect.Handler
 			projectServiceGetProjectHandler.ServeHTTP(w, r)
 		case ProjectServiceUpdateProjectProcedure:
 			projectServiceUpdateProjectHandler.ServeHTTP(w, r)
+		case ProjectServiceGetWebhooksProcedure:
+			projectServiceGetWebhooksHandler.ServeHTTP(w, r)
 		case ProjectServiceListAgentsProcedure:
 			projectServiceListAgentsHandler.ServeHTTP(w, r)
 		case ProjectServiceRegisterAgentProcedure:
@@ -596,6 +625,10 @@ func (UnimplementedProjectServiceHandler) GetProject(context.Context, *connect.R
 
 func (UnimplementedProjectServiceHandler) UpdateProject(context.Context, *connect.Request[v1.UpdateProjectRequest]) (*connect.Response[v1.UpdateProjectResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.UpdateProject is not implemented"))
+}
+
+func (UnimplementedProjectServiceHandler) GetWebhooks(context.Context, *connect.Request[v1.GetWebhooksRequest]) (*connect.Response[v1.GetWebhooksResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("penstock.v1.ProjectService.GetWebhooks is not implemented"))
 }
 
 func (UnimplementedProjectServiceHandler) ListAgents(context.Context, *connect.Request[v1.ListAgentsRequest]) (*connect.Response[v1.ListAgentsResponse], error) {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file penstock/v1/project.proto.
  */
 export const file_penstock_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("ChlwZW5zdG9jay92MS9wcm9qZWN0LnByb3RvEgtwZW5zdG9jay52MSIyCgxMb2dpblJlcXVlc3QSEAoIdXNlcm5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiTgoNTG9naW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QieAoOV2hvQW1JUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIMCgRyb2xlGAIgASgJEhIKCnByb2plY3RfaWQYAyABKAkSDgoGcmlnaHRzGAQgAygJEhYKDnNlcnZlcl92ZXJzaW9uGAUgASgJEg4KBmN1cnNvchgGIAEoCSKTAQoHUHJvamVjdBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhUKDWF1dG9fcmVnaXN0ZXIYAyABKAgSGgoSd2ViaG9va19zZWNyZXRfc2V0GAQgASgIEh4KFmFwcHJvdmFsX25vdF9ieV9hdXRob3IYBSABKAgSGwoTYXBwcm92YWxfbmVlZHNfbm90ZRgGIAEoCCITChFHZXRQcm9qZWN0UmVxdWVzdCI7ChJHZXRQcm9qZWN0UmVzcG9uc2USJQoHcHJvamVjdBgBIAEoCzIULnBlbnN0b2NrLnYxLlByb2plY3QiggIKFFVwZGF0ZVByb2plY3RSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSGgoNYXV0b19yZWdpc3RlchgCIAEoCEgAiAEBEhsKDndlYmhvb2tfc2VjcmV0GAMgASgJSAGIAQESIwoWYXBwcm92YWxfbm90X2J5X2F1dGhvchgEIAEoCEgCiAEBEiAKE2FwcHJvdmFsX25lZWRzX25vdGUYBSABKAhIA4gBAUIQCg5fYXV0b19yZWdpc3RlckIRCg9fd2ViaG9va19zZWNyZXRCGQoXX2FwcHJvdmFsX25vdF9ieV9hdXRob3JCFgoUX2FwcHJvdmFsX25lZWRzX25vdGUiPgoVVXBkYXRlUHJvamVjdFJlc3BvbnNlEiUKB3Byb2plY3QYASABKAsyFC5wZW5zdG9jay52MS5Qcm9qZWN0IpICCgVBZ2VudBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCGRpc2FibGVkGAMgASgIEjEKDXJlZ2lzdGVyZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiMKBGtleXMYBSADKAsyFS5wZW5zdG9jay52MS5BZ2VudEtleRIsCglwcm9jZXNzZXMYBiADKAsyGS5wZW5zdG9jay52MS5BZ2VudFByb2Nlc3MSLQoMcmVwb3NpdG9yaWVzGAcgAygLMhcucGVuc3RvY2sudjEuUmVwb3NpdG9yeRIoCglwcm92aWRlcnMYCCADKAsyFS5wZW5zdG9jay52MS5Qcm92aWRlciJ4CghBZ2VudEtleRIKCgJpZBgBIAEoCRIuCgpjcmVhdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIocCCgxBZ2VudFByb2Nlc3MSCgoCaWQYASABKAkSDAoEaG9zdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEi4KCnN0YXJ0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3Rfc2Vlbl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLbGVhc2VfdW50aWwYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlcGxveW1lbnRzGAcgAygJEhQKDGFwcGxpY2F0aW9ucxgIIAMoCRIOCgZvbmxpbmUYCSABKAgiVQoKUmVwb3NpdG9yeRIKCgJpZBgBIAEoCRIOCgZyZW1vdGUYAiABKAkSDgoGYnJhbmNoGAMgASgJEgwKBGhlYWQYBCABKAkSDQoFZXJyb3IYBSABKAkiJgoIUHJvdmlkZXISDAoEbmFtZRgBIAEoCRIMCgRraW5kGAIgASgJIjsKEUxpc3RBZ2VudHNSZXF1ZXN0EiYKBHBhZ2UYASABKAsyGC5wZW5zdG9jay52MS5QYWdlUmVxdWVzdCJdChJMaXN0QWdlbnRzUmVzcG9uc2USIgoGYWdlbnRzGAEgAygLMhIucGVuc3RvY2sudjEuQWdlbnQSIwoEcGFnZRgCIAEoCzIVLnBlbnN0b2NrLnYxLlBhZ2VJbmZvIjgKFFJlZ2lzdGVyQWdlbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDAoEbmFtZRgCIAEoCSJHChVSZWdpc3RlckFnZW50UmVzcG9uc2USIQoFYWdlbnQYASABKAsyEi5wZW5zdG9jay52MS5BZ2VudBILCgNrZXkYAiABKAkiOgoSQWRkQWdlbnRLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkiRQoTQWRkQWdlbnRLZXlSZXNwb25zZRIhCgVhZ2VudBgBIAEoCzISLnBlbnN0b2NrLnYxLkFnZW50EgsKA2tleRgCIAEoCSJNChVSZW1vdmVBZ2VudEtleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRIOCgZrZXlfaWQYAyABKAkiOwoWUmVtb3ZlQWdlbnRLZXlSZXNwb25zZRIhCgVhZ2VudBgBIAEoCzISLnBlbnN0b2NrLnYxLkFnZW50Ik8KFlNldEFnZW50RW5hYmxlZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRIPCgdlbmFibGVkGAMgASgIIjwKF1NldEFnZW50RW5hYmxlZFJlc3BvbnNlEiEKBWFnZW50GAEgASgLMhIucGVuc3RvY2sudjEuQWdlbnQiUwoTQ3JlYXRlQVBJS2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEcm9sZRgDIAEoCRIMCgRkYXlzGAQgASgFIlMKFENyZWF0ZUFQSUtleVJlc3BvbnNlEgsKA2tleRgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLTAQoGQVBJS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEcm9sZRgDIAEoCRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2V4cGlyZWQYByABKAgiFAoSTGlzdEFQSUtleXNSZXF1ZXN0IjgKE0xpc3RBUElLZXlzUmVzcG9uc2USIQoEa2V5cxgBIAMoCzITLnBlbnN0b2NrLnYxLkFQSUtleSI5ChNSZXZva2VBUElLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDgoGa2V5X2lkGAIgASgJIhYKFFJldm9rZUFQSUtleVJlc3BvbnNlIi0KDVNlYXJjaFJlcXVlc3QSDQoFcXVlcnkYASABKAkSDQoFbGltaXQYAiABKAUiNgoOU2VhcmNoUmVzcG9uc2USJAoEaGl0cxgBIAMoCzIWLnBlbnN0b2NrLnYxLlNlYXJjaEhpdCLwAQoJU2VhcmNoSGl0EgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpwcm9qZWN0X2lkGAQgASgJEhMKC2Vudmlyb25tZW50GAUgASgJEhAKCHByb3ZpZGVyGAYgASgJEhAKCHBsYXRmb3JtGAcgASgJEg4KBmRldGFpbBgIIAEoCRIOCgZzdGF0dXMYCSABKAkSJgoCYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmhlYWx0aBgLIAEoCRIWCg5hcHBsaWNhdGlvbl9pZBgMIAEoCSIXChVHZXRQcmVmZXJlbmNlc1JlcXVlc3QiRwoWR2V0UHJlZmVyZW5jZXNSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAEoCzIYLnBlbnN0b2NrLnYxLlByZWZlcmVuY2VzIkgKC1ByZWZlcmVuY2VzEhIKCmZhdm91cml0ZXMYASADKAkSJQoFdmlld3MYAiADKAsyFi5wZW5zdG9jay52MS5TYXZlZFZpZXciJwoJU2F2ZWRWaWV3EgwKBG5hbWUYASABKAkSDAoEcGF0aBgCIAEoCSJAChNTZXRGYXZvdXJpdGVSZXF1ZXN0EhYKDmFwcGxpY2F0aW9uX2lkGAEgASgJEhEKCWZhdm91cml0ZRgCIAEoCCJFChRTZXRGYXZvdXJpdGVSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAEoCzIYLnBlbnN0b2NrLnYxLlByZWZlcmVuY2VzIjcKD1NhdmVWaWV3UmVxdWVzdBIkCgR2aWV3GAEgASgLMhYucGVuc3RvY2sudjEuU2F2ZWRWaWV3IkEKEFNhdmVWaWV3UmVzcG9uc2USLQoLcHJlZmVyZW5jZXMYASABKAsyGC5wZW5zdG9jay52MS5QcmVmZXJlbmNlcyIhChFEZWxldGVWaWV3UmVxdWVzdBIMCgRuYW1lGAEgASgJIkMKEkRlbGV0ZVZpZXdSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAEoCzIYLnBlbnN0b2NrLnYxLlByZWZlcmVuY2VzImMKDFdhdGNoUmVxdWVzdBIOCgZjdXJzb3IYASABKAkSFAoMc3RyZWFtX2tpbmRzGAIgAygJEhYKDmFwcGxpY2F0aW9uX2lkGAMgASgJEhUKDWRlcGxveW1lbnRfaWQYBCABKAkiVAoNV2F0Y2hSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSJAoHY2hhbmdlcxgCIAMoCzITLnBlbnN0b2NrLnYxLkNoYW5nZRINCgVyZXNldBgDIAEoCCJ+CgZDaGFuZ2USEwoLc3RyZWFtX2tpbmQYASABKAkSEQoJc3RyZWFtX2lkGAIgASgJEgwKBHR5cGUYAyABKAkSFgoOYXBwbGljYXRpb25faWQYBCABKAkSJgoCYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMtQLCg5Qcm9qZWN0U2VydmljZRI+CgVMb2dpbhIZLnBlbnN0b2NrLnYxLkxvZ2luUmVxdWVzdBoaLnBlbnN0b2NrLnYxLkxvZ2luUmVzcG9uc2USQQoGTG9nb3V0EhoucGVuc3RvY2sudjEuTG9nb3V0UmVxdWVzdBobLnBlbnN0b2NrLnYxLkxvZ291dFJlc3BvbnNlEkYKBldob0FtSRIaLnBlbnN0b2NrLnYxLldob0FtSVJlcXVlc3QaGy5wZW5zdG9jay52MS5XaG9BbUlSZXNwb25zZSIDkAIBElIKCkdldFByb2plY3QSHi5wZW5zdG9jay52MS5HZXRQcm9qZWN0UmVxdWVzdBofLnBlbnN0b2NrLnYxLkdldFByb2plY3RSZXNwb25zZSIDkAIBElYKDVVwZGF0ZVByb2plY3QSIS5wZW5zdG9jay52MS5VcGRhdGVQcm9qZWN0UmVxdWVzdBoiLnBlbnN0b2NrLnYxLlVwZGF0ZVByb2plY3RSZXNwb25zZRJSCgpMaXN0QWdlbnRzEh4ucGVuc3RvY2sudjEuTGlzdEFnZW50c1JlcXVlc3QaHy5wZW5zdG9jay52MS5MaXN0QWdlbnRzUmVzcG9uc2UiA5ACARJWCg1SZWdpc3RlckFnZW50EiEucGVuc3RvY2sudjEuUmVnaXN0ZXJBZ2VudFJlcXVlc3QaIi5wZW5zdG9jay52MS5SZWdpc3RlckFnZW50UmVzcG9uc2USUAoLQWRkQWdlbnRLZXkSHy5wZW5zdG9jay52MS5BZGRBZ2VudEtleVJlcXVlc3QaIC5wZW5zdG9jay52MS5BZGRBZ2VudEtleVJlc3BvbnNlElkKDlJlbW92ZUFnZW50S2V5EiIucGVuc3RvY2sudjEuUmVtb3ZlQWdlbnRLZXlSZXF1ZXN0GiMucGVuc3RvY2sudjEuUmVtb3ZlQWdlbnRLZXlSZXNwb25zZRJcCg9TZXRBZ2VudEVuYWJsZWQSIy5wZW5zdG9jay52MS5TZXRBZ2VudEVuYWJsZWRSZXF1ZXN0GiQucGVuc3RvY2sudjEuU2V0QWdlbnRFbmFibGVkUmVzcG9uc2USUwoMQ3JlYXRlQVBJS2V5EiAucGVuc3RvY2sudjEuQ3JlYXRlQVBJS2V5UmVxdWVzdBohLnBlbnN0b2NrLnYxLkNyZWF0ZUFQSUtleVJlc3BvbnNlElUKC0xpc3RBUElLZXlzEh8ucGVuc3RvY2sudjEuTGlzdEFQSUtleXNSZXF1ZXN0GiAucGVuc3RvY2sudjEuTGlzdEFQSUtleXNSZXNwb25zZSIDkAIBElMKDFJldm9rZUFQSUtleRIgLnBlbnN0b2NrLnYxLlJldm9rZUFQSUtleVJlcXVlc3QaIS5wZW5zdG9jay52MS5SZXZva2VBUElLZXlSZXNwb25zZRJGCgZTZWFyY2gSGi5wZW5zdG9jay52MS5TZWFyY2hSZXF1ZXN0GhsucGVuc3RvY2sudjEuU2VhcmNoUmVzcG9uc2UiA5ACARJeCg5HZXRQcmVmZXJlbmNlcxIiLnBlbnN0b2NrLnYxLkdldFByZWZlcmVuY2VzUmVxdWVzdBojLnBlbnN0b2NrLnYxLkdldFByZWZlcmVuY2VzUmVzcG9uc2UiA5ACARJTCgxTZXRGYXZvdXJpdGUSIC5wZW5zdG9jay52MS5TZXRGYXZvdXJpdGVSZXF1ZXN0GiEucGVuc3RvY2sudjEuU2V0RmF2b3VyaXRlUmVzcG9uc2USRwoIU2F2ZVZpZXcSHC5wZW5zdG9jay52MS5TYXZlVmlld1JlcXVlc3QaHS5wZW5zdG9jay52MS5TYXZlVmlld1Jlc3BvbnNlEk0KCkRlbGV0ZVZpZXcSHi5wZW5zdG9jay52MS5EZWxldGVWaWV3UmVxdWVzdBofLnBlbnN0b2NrLnYxLkRlbGV0ZVZpZXdSZXNwb25zZTJQCgxXYXRjaFNlcnZpY2USQAoFV2F0Y2gSGS5wZW5zdG9jay52MS5XYXRjaFJlcXVlc3QaGi5wZW5zdG9jay52MS5XYXRjaFJlc3BvbnNlMAFCsQEKD2NvbS5wZW5zdG9jay52MUIMUHJvamVjdFByb3RvUAFaQ2dpdGh1Yi5jb20vcGVuc3RvY2stY2QvcGVuc3RvY2svaW50ZXJuYWwvZ2VuL3BlbnN0b2NrL3YxO3BlbnN0b2NrdjGiAgNQWFiqAgtQZW5zdG9jay5WMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_penstock_v1_common]);
+  fileDesc("ChlwZW5zdG9jay92MS9wcm9qZWN0LnByb3RvEgtwZW5zdG9jay52MSIyCgxMb2dpblJlcXVlc3QSEAoIdXNlcm5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiTgoNTG9naW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QieAoOV2hvQW1JUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIMCgRyb2xlGAIgASgJEhIKCnByb2plY3RfaWQYAyABKAkSDgoGcmlnaHRzGAQgAygJEhYKDnNlcnZlcl92ZXJzaW9uGAUgASgJEg4KBmN1cnNvchgGIAEoCSKjAQoHUHJvamVjdBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhUKDWF1dG9fcmVnaXN0ZXIYAyABKAgSGgoSd2ViaG9va19zZWNyZXRfc2V0GAQgASgIEh4KFmFwcHJvdmFsX25vdF9ieV9hdXRob3IYBSABKAgSGwoTYXBwcm92YWxfbmVlZHNfbm90ZRgGIAEoCBIOCgZiYWRnZXMYByABKAgiEwoRR2V0UHJvamVjdFJlcXVlc3QiOwoSR2V0UHJvamVjdFJlc3BvbnNlEiUKB3Byb2plY3QYASABKAsyFC5wZW5zdG9jay52MS5Qcm9qZWN0IqICChRVcGRhdGVQcm9qZWN0UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhoKDWF1dG9fcmVnaXN0ZXIYAiABKAhIAIgBARIbCg53ZWJob29rX3NlY3JldBgDIAEoCUgBiAEBEiMKFmFwcHJvdmFsX25vdF9ieV9hdXRob3IYBCABKAhIAogBARIgChNhcHByb3ZhbF9uZWVkc19ub3RlGAUgASgISAOIAQESEwoGYmFkZ2VzGAYgASgISASIAQFCEAoOX2F1dG9fcmVnaXN0ZXJCEQoPX3dlYmhvb2tfc2VjcmV0QhkKF19hcHByb3ZhbF9ub3RfYnlfYXV0aG9yQhYKFF9hcHByb3ZhbF9uZWVkc19ub3RlQgkKB19iYWRnZXMiPgoVVXBkYXRlUHJvamVjdFJlc3BvbnNlEiUKB3Byb2plY3QYASABKAsyFC5wZW5zdG9jay52MS5Qcm9qZWN0IhQKEkdldFdlYmhvb2tzUmVxdWVzdCJ8ChNHZXRXZWJob29rc1Jlc3BvbnNlEhIKCnNlY3JldF9zZXQYASABKAgSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKCHdlYmhvb2tzGAMgAygLMhQucGVuc3RvY2sudjEuV2ViaG9vayKAAQoHV2ViaG9vaxIMCgRob3N0GAEgASgJEgwKBHBhdGgYAiABKAkSKgoEbGFzdBgDIAEoCzIcLnBlbnN0b2NrLnYxLldlYmhvb2tEZWxpdmVyeRItCgdyZWZ1c2VkGAQgASgLMhwucGVuc3RvY2sudjEuV2ViaG9va0RlbGl2ZXJ5IlgKD1dlYmhvb2tEZWxpdmVyeRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3RhdHVzGAIgASgFEg0KBXdva2VuGAMgASgFIpICCgVBZ2VudBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCGRpc2FibGVkGAMgASgIEjEKDXJlZ2lzdGVyZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiMKBGtleXMYBSADKAsyFS5wZW5zdG9jay52MS5BZ2VudEtleRIsCglwcm9jZXNzZXMYBiADKAsyGS5wZW5zdG9jay52MS5BZ2VudFByb2Nlc3MSLQoMcmVwb3NpdG9yaWVzGAcgAygLMhcucGVuc3RvY2sudjEuUmVwb3NpdG9yeRIoCglwcm92aWRlcnMYCCADKAsyFS5wZW5zdG9jay52MS5Qcm92aWRlciJ4CghBZ2VudEtleRIKCgJpZBgBIAEoCRIuCgpjcmVhdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIocCCgxBZ2VudFByb2Nlc3MSCgoCaWQYASABKAkSDAoEaG9zdBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEi4KCnN0YXJ0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3Rfc2Vlbl9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLbGVhc2VfdW50aWwYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlcGxveW1lbnRzGAcgAygJEhQKDGFwcGxpY2F0aW9ucxgIIAMoCRIOCgZvbmxpbmUYCSABKAgiVQoKUmVwb3NpdG9yeRIKCgJpZBgBIAEoCRIOCgZyZW1vdGUYAiABKAkSDgoGYnJhbmNoGAMgASgJEgwKBGhlYWQYBCABKAkSDQoFZXJyb3IYBSABKAkiJgoIUHJvdmlkZXISDAoEbmFtZRgBIAEoCRIMCgRraW5kGAIgASgJIjsKEUxpc3RBZ2VudHNSZXF1ZXN0EiYKBHBhZ2UYASABKAsyGC5wZW5zdG9jay52MS5QYWdlUmVxdWVzdCJdChJMaXN0QWdlbnRzUmVzcG9uc2USIgoGYWdlbnRzGAEgAygLMhIucGVuc3RvY2sudjEuQWdlbnQSIwoEcGFnZRgCIAEoCzIVLnBlbnN0b2NrLnYxLlBhZ2VJbmZvIjgKFFJlZ2lzdGVyQWdlbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDAoEbmFtZRgCIAEoCSJHChVSZWdpc3RlckFnZW50UmVzcG9uc2USIQoFYWdlbnQYASABKAsyEi5wZW5zdG9jay52MS5BZ2VudBILCgNrZXkYAiABKAkiOgoSQWRkQWdlbnRLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkiRQoTQWRkQWdlbnRLZXlSZXNwb25zZRIhCgVhZ2VudBgBIAEoCzISLnBlbnN0b2NrLnYxLkFnZW50EgsKA2tleRgCIAEoCSJNChVSZW1vdmVBZ2VudEtleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRIOCgZrZXlfaWQYAyABKAkiOwoWUmVtb3ZlQWdlbnRLZXlSZXNwb25zZRIhCgVhZ2VudBgBIAEoCzISLnBlbnN0b2NrLnYxLkFnZW50Ik8KFlNldEFnZW50RW5hYmxlZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRIPCgdlbmFibGVkGAMgASgIIjwKF1NldEFnZW50RW5hYmxlZFJlc3BvbnNlEiEKBWFnZW50GAEgASgLMhIucGVuc3RvY2sudjEuQWdlbnQiUwoTQ3JlYXRlQVBJS2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEcm9sZRgDIAEoCRIMCgRkYXlzGAQgASgFIlMKFENyZWF0ZUFQSUtleVJlc3BvbnNlEgsKA2tleRgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLTAQoGQVBJS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEcm9sZRgDIAEoCRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3VzZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2V4cGlyZWQYByABKAgiFAoSTGlzdEFQSUtleXNSZXF1ZXN0IjgKE0xpc3RBUElLZXlzUmVzcG9uc2USIQoEa2V5cxgBIAMoCzITLnBlbnN0b2NrLnYxLkFQSUtleSI5ChNSZXZva2VBUElLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDgoGa2V5X2lkGAIgASgJIhYKFFJldm9rZUFQSUtleVJlc3BvbnNlIi0KDVNlYXJjaFJlcXVlc3QSDQoFcXVlcnkYASABKAkSDQoFbGltaXQYAiABKAUiNgoOU2VhcmNoUmVzcG9uc2USJAoEaGl0cxgBIAMoCzIWLnBlbnN0b2NrLnYxLlNlYXJjaEhpdCLwAQoJU2VhcmNoSGl0EgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpwcm9qZWN0X2lkGAQgASgJEhMKC2Vudmlyb25tZW50GAUgASgJEhAKCHByb3ZpZGVyGAYgASgJEhAKCHBsYXRmb3JtGAcgASgJEg4KBmRldGFpbBgIIAEoCRIOCgZzdGF0dXMYCSABKAkSJgoCYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmhlYWx0aBgLIAEoCRIWCg5hcHBsaWNhdGlvbl9pZBgMIAEoCSIXChVHZXRQcmVmZXJlbmNlc1JlcXVlc3QiRwoWR2V0UHJlZmVyZW5jZXNSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAEoCzIYLnBlbnN0b2NrLnYxLlByZWZlcmVuY2VzIkgKC1ByZWZlcmVuY2VzEhIKCmZhdm91cml0ZXMYASADKAkSJQoFdmlld3MYAiADKAsyFi5wZW5zdG9jay52MS5TYXZlZFZpZXciJwoJU2F2ZWRWaWV3EgwKBG5hbWUYASABKAkSDAoEcGF0aBgCIAEoCSJAChNTZXRGYXZvdXJpdGVSZXF1ZXN0EhYKDmFwcGxpY2F0aW9uX2lkGAEgASgJEhEKCWZhdm91cml0ZRgCIAEoCCJFChRTZXRGYXZvdXJpdGVSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAEoCzIYLnBlbnN0b2NrLnYxLlByZWZlcmVuY2VzIjcKD1NhdmVWaWV3UmVxdWVzdBIkCgR2aWV3GAEgASgLMhYucGVuc3RvY2sudjEuU2F2ZWRWaWV3IkEKEFNhdmVWaWV3UmVzcG9uc2USLQoLcHJlZmVyZW5jZXMYASABKAsyGC5wZW5zdG9jay52MS5QcmVmZXJlbmNlcyIhChFEZWxldGVWaWV3UmVxdWVzdBIMCgRuYW1lGAEgASgJIkMKEkRlbGV0ZVZpZXdSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAEoCzIYLnBlbnN0b2NrLnYxLlByZWZlcmVuY2VzImMKDFdhdGNoUmVxdWVzdBIOCgZjdXJzb3IYASABKAkSFAoMc3RyZWFtX2tpbmRzGAIgAygJEhYKDmFwcGxpY2F0aW9uX2lkGAMgASgJEhUKDWRlcGxveW1lbnRfaWQYBCABKAkiVAoNV2F0Y2hSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSJAoHY2hhbmdlcxgCIAMoCzITLnBlbnN0b2NrLnYxLkNoYW5nZRINCgVyZXNldBgDIAEoCCJ+CgZDaGFuZ2USEwoLc3RyZWFtX2tpbmQYASABKAkSEQoJc3RyZWFtX2lkGAIgASgJEgwKBHR5cGUYAyABKAkSFgoOYXBwbGljYXRpb25faWQYBCABKAkSJgoCYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMqsMCg5Qcm9qZWN0U2VydmljZRI+CgVMb2dpbhIZLnBlbnN0b2NrLnYxLkxvZ2luUmVxdWVzdBoaLnBlbnN0b2NrLnYxLkxvZ2luUmVzcG9uc2USQQoGTG9nb3V0EhoucGVuc3RvY2sudjEuTG9nb3V0UmVxdWVzdBobLnBlbnN0b2NrLnYxLkxvZ291dFJlc3BvbnNlEkYKBldob0FtSRIaLnBlbnN0b2NrLnYxLldob0FtSVJlcXVlc3QaGy5wZW5zdG9jay52MS5XaG9BbUlSZXNwb25zZSIDkAIBElIKCkdldFByb2plY3QSHi5wZW5zdG9jay52MS5HZXRQcm9qZWN0UmVxdWVzdBofLnBlbnN0b2NrLnYxLkdldFByb2plY3RSZXNwb25zZSIDkAIBElYKDVVwZGF0ZVByb2plY3QSIS5wZW5zdG9jay52MS5VcGRhdGVQcm9qZWN0UmVxdWVzdBoiLnBlbnN0b2NrLnYxLlVwZGF0ZVByb2plY3RSZXNwb25zZRJVCgtHZXRXZWJob29rcxIfLnBlbnN0b2NrLnYxLkdldFdlYmhvb2tzUmVxdWVzdBogLnBlbnN0b2NrLnYxLkdldFdlYmhvb2tzUmVzcG9uc2UiA5ACARJSCgpMaXN0QWdlbnRzEh4ucGVuc3RvY2sudjEuTGlzdEFnZW50c1JlcXVlc3QaHy5wZW5zdG9jay52MS5MaXN0QWdlbnRzUmVzcG9uc2UiA5ACARJWCg1SZWdpc3RlckFnZW50EiEucGVuc3RvY2sudjEuUmVnaXN0ZXJBZ2VudFJlcXVlc3QaIi5wZW5zdG9jay52MS5SZWdpc3RlckFnZW50UmVzcG9uc2USUAoLQWRkQWdlbnRLZXkSHy5wZW5zdG9jay52MS5BZGRBZ2VudEtleVJlcXVlc3QaIC5wZW5zdG9jay52MS5BZGRBZ2VudEtleVJlc3BvbnNlElkKDlJlbW92ZUFnZW50S2V5EiIucGVuc3RvY2sudjEuUmVtb3ZlQWdlbnRLZXlSZXF1ZXN0GiMucGVuc3RvY2sudjEuUmVtb3ZlQWdlbnRLZXlSZXNwb25zZRJcCg9TZXRBZ2VudEVuYWJsZWQSIy5wZW5zdG9jay52MS5TZXRBZ2VudEVuYWJsZWRSZXF1ZXN0GiQucGVuc3RvY2sudjEuU2V0QWdlbnRFbmFibGVkUmVzcG9uc2USUwoMQ3JlYXRlQVBJS2V5EiAucGVuc3RvY2sudjEuQ3JlYXRlQVBJS2V5UmVxdWVzdBohLnBlbnN0b2NrLnYxLkNyZWF0ZUFQSUtleVJlc3BvbnNlElUKC0xpc3RBUElLZXlzEh8ucGVuc3RvY2sudjEuTGlzdEFQSUtleXNSZXF1ZXN0GiAucGVuc3RvY2sudjEuTGlzdEFQSUtleXNSZXNwb25zZSIDkAIBElMKDFJldm9rZUFQSUtleRIgLnBlbnN0b2NrLnYxLlJldm9rZUFQSUtleVJlcXVlc3QaIS5wZW5zdG9jay52MS5SZXZva2VBUElLZXlSZXNwb25zZRJGCgZTZWFyY2gSGi5wZW5zdG9jay52MS5TZWFyY2hSZXF1ZXN0GhsucGVuc3RvY2sudjEuU2VhcmNoUmVzcG9uc2UiA5ACARJeCg5HZXRQcmVmZXJlbmNlcxIiLnBlbnN0b2NrLnYxLkdldFByZWZlcmVuY2VzUmVxdWVzdBojLnBlbnN0b2NrLnYxLkdldFByZWZlcmVuY2VzUmVzcG9uc2UiA5ACARJTCgxTZXRGYXZvdXJpdGUSIC5wZW5zdG9jay52MS5TZXRGYXZvdXJpdGVSZXF1ZXN0GiEucGVuc3RvY2sudjEuU2V0RmF2b3VyaXRlUmVzcG9uc2USRwoIU2F2ZVZpZXcSHC5wZW5zdG9jay52MS5TYXZlVmlld1JlcXVlc3QaHS5wZW5zdG9jay52MS5TYXZlVmlld1Jlc3BvbnNlEk0KCkRlbGV0ZVZpZXcSHi5wZW5zdG9jay52MS5EZWxldGVWaWV3UmVxdWVzdBofLnBlbnN0b2NrLnYxLkRlbGV0ZVZpZXdSZXNwb25zZTJQCgxXYXRjaFNlcnZpY2USQAoFV2F0Y2gSGS5wZW5zdG9jay52MS5XYXRjaFJlcXVlc3QaGi5wZW5zdG9jay52MS5XYXRjaFJlc3BvbnNlMAFCsQEKD2NvbS5wZW5zdG9jay52MUIMUHJvamVjdFByb3RvUAFaQ2dpdGh1Yi5jb20vcGVuc3RvY2stY2QvcGVuc3RvY2svaW50ZXJuYWwvZ2VuL3BlbnN0b2NrL3YxO3BlbnN0b2NrdjGiAgNQWFiqAgtQZW5zdG9jay5WMcoCC1BlbnN0b2NrXFYx4gIXUGVuc3RvY2tcVjFcR1BCTWV0YWRhdGHqAgxQZW5zdG9jazo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_penstock_v1_common]);
 
 /**
  * @generated from message penstock.v1.LoginRequest
@@ -191,6 +191,13 @@ export type Project = Message<"penstock.v1.Project"> & {
    * @generated from field: bool approval_needs_note = 6;
    */
   approvalNeedsNote: boolean;
+
+  /**
+   * Applications have badges, which whoever has the address sees without a login.
+   *
+   * @generated from field: bool badges = 7;
+   */
+  badges: boolean;
 };
 
 /**
@@ -260,6 +267,13 @@ export type UpdateProjectRequest = Message<"penstock.v1.UpdateProjectRequest"> &
    * @generated from field: optional bool approval_needs_note = 5;
    */
   approvalNeedsNote?: boolean | undefined;
+
+  /**
+   * False ends all addresses of badges; true makes new ones where there are none.
+   *
+   * @generated from field: optional bool badges = 6;
+   */
+  badges?: boolean | undefined;
 };
 
 /**
@@ -285,6 +299,123 @@ export type UpdateProjectResponse = Message<"penstock.v1.UpdateProjectResponse">
  */
 export const UpdateProjectResponseSchema: GenMessage<UpdateProjectResponse> = /*@__PURE__*/
   messageDesc(file_penstock_v1_project, 10);
+
+/**
+ * @generated from message penstock.v1.GetWebhooksRequest
+ */
+export type GetWebhooksRequest = Message<"penstock.v1.GetWebhooksRequest"> & {
+};
+
+/**
+ * Describes the message penstock.v1.GetWebhooksRequest.
+ * Use `create(GetWebhooksRequestSchema)` to create a new message.
+ */
+export const GetWebhooksRequestSchema: GenMessage<GetWebhooksRequest> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 11);
+
+/**
+ * @generated from message penstock.v1.GetWebhooksResponse
+ */
+export type GetWebhooksResponse = Message<"penstock.v1.GetWebhooksResponse"> & {
+  /**
+   * Whether a secret is set; without one every delivery is refused.
+   *
+   * @generated from field: bool secret_set = 1;
+   */
+  secretSet: boolean;
+
+  /**
+   * Deliveries are remembered from here on: the start of the server.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 2;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * @generated from field: repeated penstock.v1.Webhook webhooks = 3;
+   */
+  webhooks: Webhook[];
+};
+
+/**
+ * Describes the message penstock.v1.GetWebhooksResponse.
+ * Use `create(GetWebhooksResponseSchema)` to create a new message.
+ */
+export const GetWebhooksResponseSchema: GenMessage<GetWebhooksResponse> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 12);
+
+/**
+ * Webhook is the address for one kind of git host.
+ *
+ * @generated from message penstock.v1.Webhook
+ */
+export type Webhook = Message<"penstock.v1.Webhook"> & {
+  /**
+   * github, gitlab, bitbucket, gitea, forgejo.
+   *
+   * @generated from field: string host = 1;
+   */
+  host: string;
+
+  /**
+   * Path of the URL, behind the server's own.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * The last delivery that was proven to come from the host; absent when there was none.
+   *
+   * @generated from field: penstock.v1.WebhookDelivery last = 3;
+   */
+  last?: WebhookDelivery | undefined;
+
+  /**
+   * The last one that was not: anybody can send these.
+   *
+   * @generated from field: penstock.v1.WebhookDelivery refused = 4;
+   */
+  refused?: WebhookDelivery | undefined;
+};
+
+/**
+ * Describes the message penstock.v1.Webhook.
+ * Use `create(WebhookSchema)` to create a new message.
+ */
+export const WebhookSchema: GenMessage<Webhook> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 13);
+
+/**
+ * @generated from message penstock.v1.WebhookDelivery
+ */
+export type WebhookDelivery = Message<"penstock.v1.WebhookDelivery"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * HTTP status of the answer: 202 accepted, 200 an event of no use, 400, 401, 413, 415, 500.
+   *
+   * @generated from field: int32 status = 2;
+   */
+  status: number;
+
+  /**
+   * Agent processes that look at the branch for it.
+   *
+   * @generated from field: int32 woken = 3;
+   */
+  woken: number;
+};
+
+/**
+ * Describes the message penstock.v1.WebhookDelivery.
+ * Use `create(WebhookDeliverySchema)` to create a new message.
+ */
+export const WebhookDeliverySchema: GenMessage<WebhookDelivery> = /*@__PURE__*/
+  messageDesc(file_penstock_v1_project, 14);
 
 /**
  * Agent is an agent identity.
@@ -338,7 +469,7 @@ export type Agent = Message<"penstock.v1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 11);
+  messageDesc(file_penstock_v1_project, 15);
 
 /**
  * AgentKey is a key of an identity, without the key.
@@ -367,7 +498,7 @@ export type AgentKey = Message<"penstock.v1.AgentKey"> & {
  * Use `create(AgentKeySchema)` to create a new message.
  */
 export const AgentKeySchema: GenMessage<AgentKey> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 12);
+  messageDesc(file_penstock_v1_project, 16);
 
 /**
  * AgentProcess is one running agent.
@@ -430,7 +561,7 @@ export type AgentProcess = Message<"penstock.v1.AgentProcess"> & {
  * Use `create(AgentProcessSchema)` to create a new message.
  */
 export const AgentProcessSchema: GenMessage<AgentProcess> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 13);
+  messageDesc(file_penstock_v1_project, 17);
 
 /**
  * Repository is one repository of an agent's file.
@@ -471,7 +602,7 @@ export type Repository = Message<"penstock.v1.Repository"> & {
  * Use `create(RepositorySchema)` to create a new message.
  */
 export const RepositorySchema: GenMessage<Repository> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 14);
+  messageDesc(file_penstock_v1_project, 18);
 
 /**
  * Provider is one platform provider of an agent's file.
@@ -495,7 +626,7 @@ export type Provider = Message<"penstock.v1.Provider"> & {
  * Use `create(ProviderSchema)` to create a new message.
  */
 export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 15);
+  messageDesc(file_penstock_v1_project, 19);
 
 /**
  * @generated from message penstock.v1.ListAgentsRequest
@@ -512,7 +643,7 @@ export type ListAgentsRequest = Message<"penstock.v1.ListAgentsRequest"> & {
  * Use `create(ListAgentsRequestSchema)` to create a new message.
  */
 export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 16);
+  messageDesc(file_penstock_v1_project, 20);
 
 /**
  * @generated from message penstock.v1.ListAgentsResponse
@@ -534,7 +665,7 @@ export type ListAgentsResponse = Message<"penstock.v1.ListAgentsResponse"> & {
  * Use `create(ListAgentsResponseSchema)` to create a new message.
  */
 export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 17);
+  messageDesc(file_penstock_v1_project, 21);
 
 /**
  * @generated from message penstock.v1.RegisterAgentRequest
@@ -556,7 +687,7 @@ export type RegisterAgentRequest = Message<"penstock.v1.RegisterAgentRequest"> &
  * Use `create(RegisterAgentRequestSchema)` to create a new message.
  */
 export const RegisterAgentRequestSchema: GenMessage<RegisterAgentRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 18);
+  messageDesc(file_penstock_v1_project, 22);
 
 /**
  * @generated from message penstock.v1.RegisterAgentResponse
@@ -580,7 +711,7 @@ export type RegisterAgentResponse = Message<"penstock.v1.RegisterAgentResponse">
  * Use `create(RegisterAgentResponseSchema)` to create a new message.
  */
 export const RegisterAgentResponseSchema: GenMessage<RegisterAgentResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 19);
+  messageDesc(file_penstock_v1_project, 23);
 
 /**
  * @generated from message penstock.v1.AddAgentKeyRequest
@@ -602,7 +733,7 @@ export type AddAgentKeyRequest = Message<"penstock.v1.AddAgentKeyRequest"> & {
  * Use `create(AddAgentKeyRequestSchema)` to create a new message.
  */
 export const AddAgentKeyRequestSchema: GenMessage<AddAgentKeyRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 20);
+  messageDesc(file_penstock_v1_project, 24);
 
 /**
  * @generated from message penstock.v1.AddAgentKeyResponse
@@ -624,7 +755,7 @@ export type AddAgentKeyResponse = Message<"penstock.v1.AddAgentKeyResponse"> & {
  * Use `create(AddAgentKeyResponseSchema)` to create a new message.
  */
 export const AddAgentKeyResponseSchema: GenMessage<AddAgentKeyResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 21);
+  messageDesc(file_penstock_v1_project, 25);
 
 /**
  * @generated from message penstock.v1.RemoveAgentKeyRequest
@@ -651,7 +782,7 @@ export type RemoveAgentKeyRequest = Message<"penstock.v1.RemoveAgentKeyRequest">
  * Use `create(RemoveAgentKeyRequestSchema)` to create a new message.
  */
 export const RemoveAgentKeyRequestSchema: GenMessage<RemoveAgentKeyRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 22);
+  messageDesc(file_penstock_v1_project, 26);
 
 /**
  * @generated from message penstock.v1.RemoveAgentKeyResponse
@@ -668,7 +799,7 @@ export type RemoveAgentKeyResponse = Message<"penstock.v1.RemoveAgentKeyResponse
  * Use `create(RemoveAgentKeyResponseSchema)` to create a new message.
  */
 export const RemoveAgentKeyResponseSchema: GenMessage<RemoveAgentKeyResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 23);
+  messageDesc(file_penstock_v1_project, 27);
 
 /**
  * @generated from message penstock.v1.SetAgentEnabledRequest
@@ -695,7 +826,7 @@ export type SetAgentEnabledRequest = Message<"penstock.v1.SetAgentEnabledRequest
  * Use `create(SetAgentEnabledRequestSchema)` to create a new message.
  */
 export const SetAgentEnabledRequestSchema: GenMessage<SetAgentEnabledRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 24);
+  messageDesc(file_penstock_v1_project, 28);
 
 /**
  * @generated from message penstock.v1.SetAgentEnabledResponse
@@ -712,7 +843,7 @@ export type SetAgentEnabledResponse = Message<"penstock.v1.SetAgentEnabledRespon
  * Use `create(SetAgentEnabledResponseSchema)` to create a new message.
  */
 export const SetAgentEnabledResponseSchema: GenMessage<SetAgentEnabledResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 25);
+  messageDesc(file_penstock_v1_project, 29);
 
 /**
  * @generated from message penstock.v1.CreateAPIKeyRequest
@@ -748,7 +879,7 @@ export type CreateAPIKeyRequest = Message<"penstock.v1.CreateAPIKeyRequest"> & {
  * Use `create(CreateAPIKeyRequestSchema)` to create a new message.
  */
 export const CreateAPIKeyRequestSchema: GenMessage<CreateAPIKeyRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 26);
+  messageDesc(file_penstock_v1_project, 30);
 
 /**
  * @generated from message penstock.v1.CreateAPIKeyResponse
@@ -772,7 +903,7 @@ export type CreateAPIKeyResponse = Message<"penstock.v1.CreateAPIKeyResponse"> &
  * Use `create(CreateAPIKeyResponseSchema)` to create a new message.
  */
 export const CreateAPIKeyResponseSchema: GenMessage<CreateAPIKeyResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 27);
+  messageDesc(file_penstock_v1_project, 31);
 
 /**
  * APIKey is a key for scripts, without the key.
@@ -823,7 +954,7 @@ export type APIKey = Message<"penstock.v1.APIKey"> & {
  * Use `create(APIKeySchema)` to create a new message.
  */
 export const APIKeySchema: GenMessage<APIKey> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 28);
+  messageDesc(file_penstock_v1_project, 32);
 
 /**
  * @generated from message penstock.v1.ListAPIKeysRequest
@@ -836,7 +967,7 @@ export type ListAPIKeysRequest = Message<"penstock.v1.ListAPIKeysRequest"> & {
  * Use `create(ListAPIKeysRequestSchema)` to create a new message.
  */
 export const ListAPIKeysRequestSchema: GenMessage<ListAPIKeysRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 29);
+  messageDesc(file_penstock_v1_project, 33);
 
 /**
  * @generated from message penstock.v1.ListAPIKeysResponse
@@ -855,7 +986,7 @@ export type ListAPIKeysResponse = Message<"penstock.v1.ListAPIKeysResponse"> & {
  * Use `create(ListAPIKeysResponseSchema)` to create a new message.
  */
 export const ListAPIKeysResponseSchema: GenMessage<ListAPIKeysResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 30);
+  messageDesc(file_penstock_v1_project, 34);
 
 /**
  * @generated from message penstock.v1.RevokeAPIKeyRequest
@@ -877,7 +1008,7 @@ export type RevokeAPIKeyRequest = Message<"penstock.v1.RevokeAPIKeyRequest"> & {
  * Use `create(RevokeAPIKeyRequestSchema)` to create a new message.
  */
 export const RevokeAPIKeyRequestSchema: GenMessage<RevokeAPIKeyRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 31);
+  messageDesc(file_penstock_v1_project, 35);
 
 /**
  * @generated from message penstock.v1.RevokeAPIKeyResponse
@@ -890,7 +1021,7 @@ export type RevokeAPIKeyResponse = Message<"penstock.v1.RevokeAPIKeyResponse"> &
  * Use `create(RevokeAPIKeyResponseSchema)` to create a new message.
  */
 export const RevokeAPIKeyResponseSchema: GenMessage<RevokeAPIKeyResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 32);
+  messageDesc(file_penstock_v1_project, 36);
 
 /**
  * @generated from message penstock.v1.SearchRequest
@@ -916,7 +1047,7 @@ export type SearchRequest = Message<"penstock.v1.SearchRequest"> & {
  * Use `create(SearchRequestSchema)` to create a new message.
  */
 export const SearchRequestSchema: GenMessage<SearchRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 33);
+  messageDesc(file_penstock_v1_project, 37);
 
 /**
  * @generated from message penstock.v1.SearchResponse
@@ -935,7 +1066,7 @@ export type SearchResponse = Message<"penstock.v1.SearchResponse"> & {
  * Use `create(SearchResponseSchema)` to create a new message.
  */
 export const SearchResponseSchema: GenMessage<SearchResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 34);
+  messageDesc(file_penstock_v1_project, 38);
 
 /**
  * SearchHit is one thing that was found, with what tells it from others of its name.
@@ -1027,7 +1158,7 @@ export type SearchHit = Message<"penstock.v1.SearchHit"> & {
  * Use `create(SearchHitSchema)` to create a new message.
  */
 export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 35);
+  messageDesc(file_penstock_v1_project, 39);
 
 /**
  * @generated from message penstock.v1.GetPreferencesRequest
@@ -1040,7 +1171,7 @@ export type GetPreferencesRequest = Message<"penstock.v1.GetPreferencesRequest">
  * Use `create(GetPreferencesRequestSchema)` to create a new message.
  */
 export const GetPreferencesRequestSchema: GenMessage<GetPreferencesRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 36);
+  messageDesc(file_penstock_v1_project, 40);
 
 /**
  * @generated from message penstock.v1.GetPreferencesResponse
@@ -1057,7 +1188,7 @@ export type GetPreferencesResponse = Message<"penstock.v1.GetPreferencesResponse
  * Use `create(GetPreferencesResponseSchema)` to create a new message.
  */
 export const GetPreferencesResponseSchema: GenMessage<GetPreferencesResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 37);
+  messageDesc(file_penstock_v1_project, 41);
 
 /**
  * Preferences are what one person keeps on the server, on every device.
@@ -1085,7 +1216,7 @@ export type Preferences = Message<"penstock.v1.Preferences"> & {
  * Use `create(PreferencesSchema)` to create a new message.
  */
 export const PreferencesSchema: GenMessage<Preferences> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 38);
+  messageDesc(file_penstock_v1_project, 42);
 
 /**
  * SavedView is a view under a name.
@@ -1113,7 +1244,7 @@ export type SavedView = Message<"penstock.v1.SavedView"> & {
  * Use `create(SavedViewSchema)` to create a new message.
  */
 export const SavedViewSchema: GenMessage<SavedView> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 39);
+  messageDesc(file_penstock_v1_project, 43);
 
 /**
  * @generated from message penstock.v1.SetFavouriteRequest
@@ -1135,7 +1266,7 @@ export type SetFavouriteRequest = Message<"penstock.v1.SetFavouriteRequest"> & {
  * Use `create(SetFavouriteRequestSchema)` to create a new message.
  */
 export const SetFavouriteRequestSchema: GenMessage<SetFavouriteRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 40);
+  messageDesc(file_penstock_v1_project, 44);
 
 /**
  * @generated from message penstock.v1.SetFavouriteResponse
@@ -1152,7 +1283,7 @@ export type SetFavouriteResponse = Message<"penstock.v1.SetFavouriteResponse"> &
  * Use `create(SetFavouriteResponseSchema)` to create a new message.
  */
 export const SetFavouriteResponseSchema: GenMessage<SetFavouriteResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 41);
+  messageDesc(file_penstock_v1_project, 45);
 
 /**
  * @generated from message penstock.v1.SaveViewRequest
@@ -1169,7 +1300,7 @@ export type SaveViewRequest = Message<"penstock.v1.SaveViewRequest"> & {
  * Use `create(SaveViewRequestSchema)` to create a new message.
  */
 export const SaveViewRequestSchema: GenMessage<SaveViewRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 42);
+  messageDesc(file_penstock_v1_project, 46);
 
 /**
  * @generated from message penstock.v1.SaveViewResponse
@@ -1186,7 +1317,7 @@ export type SaveViewResponse = Message<"penstock.v1.SaveViewResponse"> & {
  * Use `create(SaveViewResponseSchema)` to create a new message.
  */
 export const SaveViewResponseSchema: GenMessage<SaveViewResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 43);
+  messageDesc(file_penstock_v1_project, 47);
 
 /**
  * @generated from message penstock.v1.DeleteViewRequest
@@ -1203,7 +1334,7 @@ export type DeleteViewRequest = Message<"penstock.v1.DeleteViewRequest"> & {
  * Use `create(DeleteViewRequestSchema)` to create a new message.
  */
 export const DeleteViewRequestSchema: GenMessage<DeleteViewRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 44);
+  messageDesc(file_penstock_v1_project, 48);
 
 /**
  * @generated from message penstock.v1.DeleteViewResponse
@@ -1220,7 +1351,7 @@ export type DeleteViewResponse = Message<"penstock.v1.DeleteViewResponse"> & {
  * Use `create(DeleteViewResponseSchema)` to create a new message.
  */
 export const DeleteViewResponseSchema: GenMessage<DeleteViewResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 45);
+  messageDesc(file_penstock_v1_project, 49);
 
 /**
  * @generated from message penstock.v1.WatchRequest
@@ -1258,7 +1389,7 @@ export type WatchRequest = Message<"penstock.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 46);
+  messageDesc(file_penstock_v1_project, 50);
 
 /**
  * @generated from message penstock.v1.WatchResponse
@@ -1287,7 +1418,7 @@ export type WatchResponse = Message<"penstock.v1.WatchResponse"> & {
  * Use `create(WatchResponseSchema)` to create a new message.
  */
 export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 47);
+  messageDesc(file_penstock_v1_project, 51);
 
 /**
  * Change names what changed; the client reads it again.
@@ -1328,7 +1459,7 @@ export type Change = Message<"penstock.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_penstock_v1_project, 48);
+  messageDesc(file_penstock_v1_project, 52);
 
 /**
  * ProjectService is about who one is, the project and its agents.
@@ -1386,6 +1517,16 @@ export const ProjectService: GenService<{
     methodKind: "unary";
     input: typeof UpdateProjectRequestSchema;
     output: typeof UpdateProjectResponseSchema;
+  },
+  /**
+   * GetWebhooks says where git hosts send pushes to, and what came of the last ones.
+   *
+   * @generated from rpc penstock.v1.ProjectService.GetWebhooks
+   */
+  getWebhooks: {
+    methodKind: "unary";
+    input: typeof GetWebhooksRequestSchema;
+    output: typeof GetWebhooksResponseSchema;
   },
   /**
    * ListAgents lists agent identities, their processes and what they hold.
