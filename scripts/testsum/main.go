@@ -81,6 +81,9 @@ func (t *tally) add(u tally) {
 // simulatorSum begins the line in which the simulator says how much it did: shown even when all is well.
 const simulatorSum = "seeds="
 
+// slow is how many seconds a test may take before its time is shown, as soon as it ends.
+const slow = 60
+
 // line is output of a test, or of the package itself when test is empty.
 type line struct{ test, text string }
 
@@ -149,6 +152,9 @@ func (r *report) event(e event) {
 			return
 		}
 		p.close(e)
+		if e.Elapsed >= slow && !strings.Contains(e.Test, "/") {
+			fmt.Fprintf(r.out, "%-5s %s %s  %.1fs\n", e.Action, e.Package, e.Test, e.Elapsed)
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ const events = `
 {"Action":"skip","Package":"a","Test":"TestLater"}
 {"Action":"fail","Package":"a","Elapsed":1.25}
 {"Action":"run","Package":"b","Test":"TestOne"}
-{"Action":"pass","Package":"b","Test":"TestOne"}
+{"Action":"pass","Package":"b","Test":"TestOne/long","Elapsed":61}
+{"Action":"pass","Package":"b","Test":"TestOne","Elapsed":61.5}
 {"Action":"pass","Package":"b","Elapsed":0.5}
 {"Action":"skip","Package":"empty","Elapsed":0}
 `
@@ -36,12 +37,13 @@ func TestReport(t *testing.T) {
 	r.close()
 	want := `    a_test.go:7: got 1, want 2
 FAIL  a  1.2s  1 passed, 1 failed, 1 skipped
-ok    b  0.5s  1 passed
+pass  b TestOne  61.5s
+ok    b  0.5s  2 passed
 `
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Errorf("report (-want +got):\n%s", d)
 	}
-	if want := (tally{2, 1, 1}); r.total != want {
+	if want := (tally{3, 1, 1}); r.total != want {
 		t.Errorf("total = %+v, want %+v", r.total, want)
 	}
 }

@@ -7,6 +7,7 @@
 //	PENSTOCK_SIM_SEEDS=n   runs so many seeds, from 1 on
 //	PENSTOCK_SIM_FOR=60s   runs seeds as long as this, the first one from the clock
 //
+//	PENSTOCK_SIM_MATRIX=all  tries every crash point of every course (matrix_test.go)
 //	PENSTOCK_SIM_MUTANTS=all tries mutants of the code as well (mutants_test.go)
 //
 // With neither seeds nor a time only a part of the crash points and planted
