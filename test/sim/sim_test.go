@@ -125,7 +125,10 @@ func TestSimulator(t *testing.T) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	}
 	end := time.Now().Add(limit)
-	for seed := first + n; seed < first+uint64(seeds) && (limit == 0 || time.Now().Before(end)); seed += of {
+	for seed := first; seed < first+uint64(seeds) && (limit == 0 || time.Now().Before(end)); seed++ {
+		if seed/2%of != n { // in pairs, because every other world is on ECS and takes longer
+			continue
+		}
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			inWorld(t, func(t *testing.T) { run(t, seed, plan{}) })
 		})

@@ -28,7 +28,7 @@ type counts struct {
 
 var childCPU atomic.Int64 // nanoseconds
 
-// shard is the part of the seeds that this process runs: every of-th, from the n-th on.
+// shard is the part of the seeds that this process runs: the n-th pair of every of pairs.
 func shard() (n, of uint64, ok bool) {
 	_, err := fmt.Sscanf(os.Getenv(shardEnv), "%d/%d", &n, &of)
 	if err != nil || of == 0 {
