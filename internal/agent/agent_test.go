@@ -571,6 +571,7 @@ type silent struct {
 	Link
 	woken atomic.Int64
 	opens atomic.Int64
+	down  atomic.Bool // the stream cannot be opened
 }
 
 func (s *silent) Renew(ctx context.Context, session string, seen int64) (client.Renewal, error) {
@@ -580,6 +581,9 @@ func (s *silent) Renew(ctx context.Context, session string, seen int64) (client.
 }
 
 func (s *silent) Wait(ctx context.Context, _ string, f func(client.Wakeup)) error {
+	if s.down.Load() {
+		return errDown
+	}
 	s.opens.Add(1)
 	f(client.Wakeup{Work: true, Woken: s.woken.Load()})
 	<-ctx.Done()
@@ -609,6 +613,31 @@ func TestAStreamThatDiedInSilenceIsFound(t *testing.T) {
 				t.Errorf("no work was fetched; calls: %v", b.rec.calls)
 			}
 		})
+	})
+}
+
+// Behind a time in which no stream could be opened, the first one stays: that
+// others were asked for meanwhile does not end it.
+func TestAStreamThatCouldNotBeOpenedStays(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.ready(quick)
+		var link *silent
+		b.start(func(o *Options) {
+			link = &silent{Link: o.Link}
+			link.down.Store(true)
+			o.Link = link
+		})
+		link.woken.Store(1)
+		time.Sleep(2 * time.Minute)
+		link.down.Store(false)
+		time.Sleep(testLease/3 + time.Second)
+		if n := link.opens.Load(); n != 1 {
+			t.Errorf("the stream was opened %d times within a renewal, want once", n)
+		}
+		time.Sleep(time.Minute)
+		if n := link.opens.Load(); n != 1 {
+			t.Errorf("the stream was opened %d times, want that it stays", n)
+		}
 	})
 }
 

@@ -24,7 +24,12 @@ func (a *Agent) follow(ctx context.Context, session string) {
 		if time.Since(began) > maxBackoff {
 			tries.reset()
 		}
-		sleep(ctx, tries.next(0), nil, nil)
+		// A renewal that was answered ends the pause. What asked for a new stream before is served by the next one.
+		sleep(ctx, tries.next(0), a.streamKick, nil)
+		select {
+		case <-a.streamKick:
+		default:
+		}
 	}
 }
 
