@@ -34,7 +34,7 @@ With --once the program ends with the scenario: 0 when it ended as it should, 1 
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&o.Scenario, "scenario", "canary", "what to show: "+strings.Join(demo.Scenarios(), ", "))
-	fl.StringVar(&o.Platform, "platform", "ecs", "what to deploy to: "+strings.Join(demo.Platforms(), ", "))
+	fl.StringVar(&o.Platform, "platform", demo.Platforms()[0], "what to deploy to: "+strings.Join(demo.Platforms(), ", "))
 	fl.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "address of the control plane and its page; port 0 takes any")
 	fl.BoolVar(&o.Once, "once", false, "end with the scenario")
 	fl.BoolVar(&o.JSON, "json", false, "with --once: print one JSON object")

@@ -58,7 +58,7 @@ func (p *poller) candidates(ctx context.Context, repo Repo, m move) []client.Can
 			delete(p.rules, id)
 			continue
 		}
-		if c, ok := p.candidate(ctx, repo, m, app, touched[filePath(app.Ref)]); ok {
+		if c, ok := p.candidate(ctx, repo, m, app, touched[spec.ApplicationFile(app.Path, app.ConfigFile)]); ok {
 			out = append(out, c)
 		}
 	}
@@ -111,7 +111,7 @@ func newPlaces(apps map[string]deploy.Application) *places {
 		if app.Deleted {
 			continue
 		}
-		dir, file := path.Clean(app.Path), filePath(app.Ref)
+		dir, file := path.Clean(app.Path), spec.ApplicationFile(app.Path, app.ConfigFile)
 		x.dirs[dir] = append(x.dirs[dir], id)
 		x.files[file] = append(x.files[file], id)
 		x.unread[id] = true
@@ -182,7 +182,7 @@ func (p *poller) gone(ctx context.Context, repo Repo, m move, app deploy.Applica
 			c.MovedPath, c.MovedFile, c.InvalidDetail = ref.Path, ref.ConfigFile, clip(moved.invalid, 2*maxDetail)
 			c.Name, c.Labels, c.Description = moved.name, moved.labels, moved.desc
 			if c.Due, c.Why = due(moved.rule, m, false); c.Due {
-				c.Why = deploy.Why(deploy.ReasonMoved, "from", filePath(app.Ref), "to", to[0])
+				c.Why = deploy.Why(deploy.ReasonMoved, "from", spec.ApplicationFile(app.Path, app.ConfigFile), "to", to[0])
 			}
 			return c, true
 		}
@@ -202,7 +202,7 @@ func (p *poller) gone(ctx context.Context, repo Repo, m move, app deploy.Applica
 func (p *poller) moveOf(ctx context.Context, repo Repo, m move, app deploy.Application) []string {
 	var found []string
 	for _, name := range m.changed {
-		if !spec.IsApplicationFile(name) || name == filePath(app.Ref) || len(found) > 1 || p.registered(name) {
+		if !spec.IsApplicationFile(name) || name == spec.ApplicationFile(app.Path, app.ConfigFile) || len(found) > 1 || p.registered(name) {
 			continue
 		}
 		data, err := repo.ReadFile(ctx, m.new, name)
@@ -247,7 +247,7 @@ func due(rule deploy.CommitRule, m move, fresh bool) (bool, deploy.Reason) {
 // the result; an error means that the repository could not be read.
 func (p *poller) readRule(ctx context.Context, repo Repo, commit string, app deploy.Ref) (*appRule, error) {
 	r := &appRule{rule: deploy.CommitRule{Dir: app.Path}}
-	name := filePath(app)
+	name := spec.ApplicationFile(app.Path, app.ConfigFile)
 	data, err := repo.ReadFile(ctx, commit, name)
 	switch {
 	case errors.Is(err, git.ErrNotFound):

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -173,7 +172,7 @@ func (a *Agent) desired(ctx context.Context, app deploy.Ref, sha string, p platf
 	if err != nil {
 		return nil, out, nil, c, gitError(err)
 	}
-	name := filePath(app)
+	name := spec.ApplicationFile(app.Path, app.ConfigFile)
 	data, err := repo.ReadFile(ctx, sha, name)
 	if errors.Is(err, git.ErrNotFound) {
 		return nil, out, nil, c, platform.Final(missingFile(name, c.Hash))
@@ -205,15 +204,6 @@ func (a *Agent) desired(ctx context.Context, app deploy.Ref, sha string, p platf
 		err = platform.Final(lerr)
 	}
 	return file, out, repo, c, err
-}
-
-// filePath is the path of an application's file in its repository.
-func filePath(app deploy.Ref) string {
-	name := app.ConfigFile
-	if name == "" {
-		name = spec.DefaultApplicationFile
-	}
-	return path.Join(app.Path, name)
 }
 
 func missingFile(name, commit string) error {

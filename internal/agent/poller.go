@@ -11,6 +11,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/client"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/git"
+	"github.com/penstock-cd/penstock/internal/spec"
 )
 
 const (
@@ -317,7 +318,7 @@ func (p *poller) accepted(head, old string, fresh map[string]bool, answer client
 func (p *poller) follows(reported []client.Candidate) {
 	for _, c := range reported {
 		if app, ok := p.apps[c.ApplicationID]; ok && c.MovedFile != "" {
-			p.log.Info("the folder of an application was renamed in git; its registration follows", "application", app.Name, "from", filePath(app.Ref), "to", path.Join(c.MovedPath, c.MovedFile))
+			p.log.Info("the folder of an application was renamed in git; its registration follows", "application", app.Name, "from", spec.ApplicationFile(app.Path, app.ConfigFile), "to", path.Join(c.MovedPath, c.MovedFile))
 			app.Path, app.ConfigFile = c.MovedPath, c.MovedFile
 			p.apps[c.ApplicationID] = app
 			p.place = newPlaces(p.apps)

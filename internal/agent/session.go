@@ -109,7 +109,7 @@ func (a *Agent) renew(ctx context.Context, s client.Session) (why string) {
 			return "the store was restored"
 		case err == nil:
 			seen = r.Grant
-			if a.gate.renewed(sent, orDefault(r.Lease, s.Lease), orDefault(r.Left, s.Lease)) {
+			if a.gate.renewed(sent, orDefault(r.Lease, s.Lease), r.Left) {
 				a.log.Warn("the lease had run out: fetching work before anything is written")
 				kick(a.workKick)
 			}

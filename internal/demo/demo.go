@@ -50,7 +50,7 @@ var ErrNotAsExpected = errors.New("the scenario did not end as it should")
 
 func (o *Options) prepare() error {
 	if o.Platform == "" {
-		o.Platform = "ecs"
+		o.Platform = Platforms()[0]
 	}
 	if o.Scenario == "" {
 		o.Scenario = "canary"

@@ -37,7 +37,7 @@ func TestFilesOfAFunctionAreValid(t *testing.T) {
 		if sc.fits("lambda") != nil {
 			continue
 		}
-		files := w.targetOf("lambda").files(sc, "v2")
+		files := (&lambdaTarget{w: w}).files(sc, "v2")
 		app, warnings, err := spec.ReadApplication("app.pipecd.yaml", []byte(files["shop/app.pipecd.yaml"]))
 		if err != nil || len(warnings) > 0 {
 			t.Fatalf("%v %v", err, warnings)

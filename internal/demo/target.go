@@ -29,23 +29,44 @@ type target interface {
 	failedOnCanary() int
 }
 
-// Platforms lists what the demo can deploy to, for help and completion.
-func Platforms() []string { return []string{"ecs", "lambda"} }
+// kind is a platform that the demo can deploy to.
+type kind struct {
+	name    string
+	healthy bool // it looks after the health of what runs, and so can tell of a version that is not well
+	target  func(*world) target
+}
 
-// targetOf gives the target that the options name.
-func (w *world) targetOf(platform string) target {
-	if platform == "lambda" {
-		return &lambdaTarget{w: w}
+func kinds() []kind {
+	return []kind{
+		{"ecs", true, func(w *world) target { return &ecsTarget{w: w} }},
+		{"lambda", false, func(w *world) target { return &lambdaTarget{w: w} }},
 	}
-	return &ecsTarget{w: w}
+}
+
+// Platforms lists what the demo can deploy to, for help and completion; the first is the default.
+func Platforms() []string {
+	var out []string
+	for _, k := range kinds() {
+		out = append(out, k.name)
+	}
+	return out
+}
+
+func kindOf(name string) (kind, bool) {
+	i := slices.Index(Platforms(), name)
+	if i < 0 {
+		return kind{}, false
+	}
+	return kinds()[i], true
 }
 
 // fits says whether a scenario can be told on a platform.
 func (s scenario) fits(platform string) error {
-	if !slices.Contains(Platforms(), platform) {
+	k, ok := kindOf(platform)
+	switch {
+	case !ok:
 		return fmt.Errorf("there is no platform %q; there are %s", platform, strings.Join(Platforms(), ", "))
-	}
-	if platform == "lambda" && (s.unwell || s.env != nil) {
+	case !k.healthy && (s.unwell || s.env != nil):
 		return fmt.Errorf("scenario %s needs health checks, which functions do not have: take another one, or --platform ecs", s.name)
 	}
 	return nil

@@ -68,7 +68,8 @@ func random() string {
 // startWorld starts all parts; what was started is closed again on failure.
 func startWorld(ctx context.Context, dir string, o Options) (*world, error) {
 	w := &world{opt: o, password: random(), secret: random(), agentEnd: make(chan error, 1)}
-	w.target = w.targetOf(o.Platform)
+	k, _ := kindOf(o.Platform) // fits has looked
+	w.target = k.target(w)
 	for _, step := range []struct {
 		name string
 		run  func(context.Context, string) error

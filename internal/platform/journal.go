@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 )
@@ -32,6 +33,25 @@ func Recall[T any](j Journal, key string) (T, bool, error) {
 		return v, false, Final(fmt.Errorf("journal %s: %w", key, err))
 	}
 	return v, true, nil
+}
+
+// Since notes durably since when something lasts that is seen for the first time
+// at now, and returns when that was.
+func Since(ctx context.Context, j Journal, key string, now time.Time) (time.Time, error) {
+	since, known, err := Recall[time.Time](j, key)
+	if err != nil || known && !since.IsZero() {
+		return since, err
+	}
+	return now, Remember(ctx, j, key, now)
+}
+
+// Over ends what Since began.
+func Over(ctx context.Context, j Journal, key string) error {
+	since, known, err := Recall[time.Time](j, key)
+	if err != nil || !known || since.IsZero() {
+		return err
+	}
+	return Remember(ctx, j, key, time.Time{})
 }
 
 // Ledger is the undo ledger of a deployment: what it created or is about to,

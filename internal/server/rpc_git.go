@@ -139,7 +139,7 @@ func (b *book) candidate(x session, m *penstockv1.ReportHeadRequest, h branchHea
 	if a, err = b.follow(a, m, c); err != nil {
 		return "", err
 	}
-	h.Commit.File = fileOf(a.Ref)
+	h.Commit.File = clip(spec.ApplicationFile(a.Path, a.ConfigFile), 1200)
 	if a, err = b.decideApp(a, engine.HeadMoved{MovementID: h.MovementID, Old: m.Old, Commit: h.Commit, Due: c.Due, Why: why}); err != nil {
 		return "", err
 	}
@@ -163,15 +163,6 @@ func (b *book) candidate(x session, m *penstockv1.ReportHeadRequest, h branchHea
 	return b.trigger(a, deploy.Trigger{
 		Kind: deploy.OnCommit, Key: key, Commit: h.Commit, Branch: m.Branch, Why: why,
 	})
-}
-
-// fileOf is the path of an application's file in its repository.
-func fileOf(a deploy.Ref) string {
-	name := a.ConfigFile
-	if name == "" {
-		name = spec.DefaultApplicationFile
-	}
-	return clip(path.Join(a.Path, name), 1200)
 }
 
 // follow moves a registration to where its file went in git. The record goes on:

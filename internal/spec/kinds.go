@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"path"
 	"strings"
 )
@@ -66,6 +67,11 @@ func builtinKinds() []KindInfo {
 
 // DefaultApplicationFile is the file name of an application when nothing else is said.
 const DefaultApplicationFile = "app.pipecd.yaml"
+
+// ApplicationFile is the path of an application's file in its repository: in its folder, under its name or the default one.
+func ApplicationFile(folder, name string) string {
+	return path.Join(folder, cmp.Or(name, DefaultApplicationFile))
+}
 
 // IsApplicationFile says whether a file of this name (or path) is an application file: app.pipecd.yaml, any other name that
 // ends in .pipecd.yaml, and the old .pipe.yaml.

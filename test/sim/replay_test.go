@@ -26,8 +26,6 @@ func TestReplay(t *testing.T) {
 		if n, err = strconv.Atoi(text); err != nil {
 			t.Fatal(err)
 		}
-	} else if !thorough() {
-		t.Skip("worlds are run twice in make test-all and make sim, or when asked for: PENSTOCK_SIM_REPLAYS=20")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for seed := uint64(1); seed <= uint64(n); seed++ {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
-	"github.com/penstock-cd/penstock/internal/engine"
 	"github.com/penstock-cd/penstock/internal/localcloud/ecs"
 	"github.com/penstock-cd/penstock/internal/store"
 )
@@ -152,21 +151,14 @@ func (w *World) CheckUsers() {
 
 // checkECSEnd checks the newest deployment of an application on ECS at rest.
 func (w *World) checkECSEnd(tx store.Tx, a deploy.Application) error {
-	if a.LastID == "" {
-		return nil
-	}
-	d, err := load[deploy.Deployment](tx, store.Deployments, a.LastID)
-	if err != nil {
+	d, ok, err := w.ending(tx, a)
+	if err != nil || !ok {
 		return err
-	}
-	if !d.Status.Terminal() {
-		w.Problemf("deployment %s of %s has not ended: %s, due %+v", d.ID, a.Name, d.Status, engine.Due(d))
-		return nil
 	}
 	w.AWS.mu.Lock()
 	foreign := w.AWS.foreignAt
 	w.AWS.mu.Unlock()
-	if d.Plan == nil || d.End == deploy.EndNone || d.End == deploy.EndNeedsAttention || d.FinishedAt.Before(foreign) {
+	if d.FinishedAt.Before(foreign) {
 		return nil
 	}
 	live, err := w.observeECS(context.Background(), d)

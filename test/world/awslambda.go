@@ -190,19 +190,9 @@ func (w *World) checkFunctions() {
 
 // checkLambdaEnd checks the newest deployment of a function at rest.
 func (w *World) checkLambdaEnd(tx store.Tx, a deploy.Application) error {
-	if a.LastID == "" {
-		return nil
-	}
-	d, err := load[deploy.Deployment](tx, store.Deployments, a.LastID)
-	if err != nil {
+	d, ok, err := w.ending(tx, a)
+	if err != nil || !ok {
 		return err
-	}
-	if !d.Status.Terminal() {
-		w.Problemf("deployment %s of %s has not ended: %s", d.ID, a.Name, d.Status)
-		return nil
-	}
-	if d.Plan == nil || d.End == deploy.EndNone || d.End == deploy.EndNeedsAttention {
-		return nil
 	}
 	live, err := w.observeWith(context.Background(), lambdaPlatform(w.AWS, &http.Client{Transport: w.AWS.Cloud.Transport()}), d)
 	if err != nil {

@@ -178,20 +178,26 @@ func (w *World) CheckEnds() {
 	})
 }
 
-func (w *World) checkEnd(tx store.Tx, a deploy.Application) error {
+// ending is the newest deployment of an application, and whether there is an end
+// of it to judge. One that is not over is a problem.
+func (w *World) ending(tx store.Tx, a deploy.Application) (d deploy.Deployment, ok bool, err error) {
 	if a.LastID == "" {
-		return nil
+		return d, false, nil
 	}
-	d, err := load[deploy.Deployment](tx, store.Deployments, a.LastID)
-	if err != nil {
-		return err
+	if d, err = load[deploy.Deployment](tx, store.Deployments, a.LastID); err != nil {
+		return d, false, err
 	}
 	if !d.Status.Terminal() {
 		w.Problemf("deployment %s of %s has not ended: %s, due %+v", d.ID, a.Name, d.Status, engine.Due(d))
-		return nil
+		return d, false, nil
 	}
-	if d.Plan == nil || d.End == deploy.EndNone || d.End == deploy.EndNeedsAttention {
-		return nil
+	return d, d.Plan != nil && d.End != deploy.EndNone && d.End != deploy.EndNeedsAttention, nil
+}
+
+func (w *World) checkEnd(tx store.Tx, a deploy.Application) error {
+	d, ok, err := w.ending(tx, a)
+	if err != nil || !ok {
+		return err
 	}
 	s, exists := w.Cloud.Service(a.Name)
 	digest := "nothing"

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // weighted is one group of a forward action with its relative weight.
@@ -121,7 +123,7 @@ func actionsView(actions []elbtypes.Action) []any {
 }
 
 func sameActions(a, b []elbtypes.Action) bool {
-	return digest(actionsView(a)) == digest(actionsView(b))
+	return platform.Digest(actionsView(a)) == platform.Digest(actionsView(b))
 }
 
 // weightsText is a route's shares for people: "shop-blue 80 %, shop-green 20 %".

@@ -12,6 +12,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/change"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // TestSplit is the table of the reference for primary and canary of ECS_TRAFFIC_ROUTING.
@@ -44,10 +45,10 @@ func TestSplittingKeepsEverythingElse(t *testing.T) {
 		if rapid.Bool().Draw(t, "both") {
 			acts = withWeights(acts, []weighted{{"p", rapid.IntRange(1, 999).Draw(t, "pw")}, {"c", rapid.IntRange(0, 999).Draw(t, "cw")}})
 		}
-		before := digest(actionsView(acts))
+		before := platform.Digest(actionsView(acts))
 		c := rapid.IntRange(0, 100).Draw(t, "canary")
 		got := splitActions(acts, "p", "c", 100-c, c, false)
-		if digest(actionsView(acts)) != before {
+		if platform.Digest(actionsView(acts)) != before {
 			t.Fatal("the input was changed")
 		}
 		if share(got, "c") != float64(c) || share(got, "p") != float64(100-c) {
@@ -112,20 +113,20 @@ func TestGuardFindsDyingTasks(t *testing.T) {
 // A write whose answer was lost stays in doubt through the writes behind it, and settling waits until it can come no more.
 func TestAWriteInDoubtIsWaitedFor(t *testing.T) {
 	t0 := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	lost := weightsRecord{Canary: 20, At: t0, Writing: true}
-	repeated := lost.again(weightsRecord{Canary: 20, At: t0.Add(5 * time.Second)})
-	back := repeated.again(weightsRecord{Back: true, At: t0.Add(10 * time.Second)})
-	sure := weightsRecord{Canary: 20, At: t0}
+	lost := platform.Written{At: t0, Writing: true}
+	repeated := lost.Again(t0.Add(5 * time.Second))
+	back := repeated.Again(t0.Add(10 * time.Second))
+	sure := platform.Written{At: t0}
 	for name, x := range map[string]struct {
-		rec  weightsRecord
+		rec  platform.Written
 		want time.Time
 	}{
-		"nothing is in doubt":               {sure.again(weightsRecord{At: t0.Add(time.Second)}), t0.Add(31 * time.Second)},
+		"nothing is in doubt":               {sure.Again(t0.Add(time.Second)), t0.Add(31 * time.Second)},
 		"repeated":                          {repeated, t0.Add(lateLimit)},
 		"the way back, and it may come yet": {back, t0.Add(lateLimit)},
-		"long ago":                          {back.again(weightsRecord{At: t0.Add(time.Hour)}), t0.Add(time.Hour + 30*time.Second)},
+		"long ago":                          {back.Again(t0.Add(time.Hour)), t0.Add(time.Hour + 30*time.Second)},
 	} {
-		if got := x.rec.settled(30 * time.Second); !got.Equal(x.want) {
+		if got := x.rec.Settled(30*time.Second, lateLimit); !got.Equal(x.want) {
 			t.Errorf("%s: settled at %s, want %s", name, got.Sub(t0), x.want.Sub(t0))
 		}
 	}
@@ -181,7 +182,7 @@ func TestResourcesSayWhy(t *testing.T) {
 func TestFilledInIsNoDifference(t *testing.T) {
 	task := &taskDefinition{Family: aws.String("shop")}
 	d := &desired{Name: "shop", Access: accessELB, Task: task}
-	s := &snapshot{Service: &service{ARN: "arn", Status: statusActive, Running: 3, Tags: tags{tagCommit: "abc"}, Sets: []taskSet{{ARN: "set", Status: statusPrimary, Revision: "rev"}}}, Revisions: map[string]revision{"rev": {Content: task}}}
+	s := &snapshot{Service: &service{ARN: "arn", Status: statusActive, Running: 3, Tags: tags{awsaccess.TagCommit: "abc"}, Sets: []taskSet{{ARN: "set", Status: statusPrimary, Revision: "rev"}}}, Revisions: map[string]revision{"rev": {Content: task}}}
 	want, have := driftViews(d, s)
 	c := change.Diff(have, want, diffOptions())
 	for _, it := range c.Items {

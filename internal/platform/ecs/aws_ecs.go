@@ -148,10 +148,10 @@ func updateInput(cluster, name string, u serviceUpdate) *ecs.UpdateServiceInput 
 
 // changedFields sets what differs. An empty list clears, a missing one leaves.
 func changedFields(in *ecs.UpdateServiceInput, want, have serviceFields) {
-	if digest(want.PlacementConstraints) != digest(have.PlacementConstraints) {
+	if platform.Digest(want.PlacementConstraints) != platform.Digest(have.PlacementConstraints) {
 		in.PlacementConstraints = orEmpty(want.PlacementConstraints)
 	}
-	if digest(want.PlacementStrategy) != digest(have.PlacementStrategy) {
+	if platform.Digest(want.PlacementStrategy) != platform.Digest(have.PlacementStrategy) {
 		in.PlacementStrategy = orEmpty(want.PlacementStrategy)
 	}
 	if want.Grace != have.Grace {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 func start(t *testing.T, version, pipeline string) *scene {
@@ -48,7 +49,7 @@ func (s *scene) until(stage int, last string) {
 func (s *scene) sets(role string) []*fakeSet {
 	var out []*fakeSet
 	for _, a := range s.f.order() {
-		if t := s.f.sets[a]; t.Tags[tagRole] == role && t.Tags[tagDeployment] == s.r.id {
+		if t := s.f.sets[a]; t.Tags[tagRole] == role && t.Tags[awsaccess.TagDeployment] == s.r.id {
 			out = append(out, t)
 		}
 	}
@@ -307,7 +308,7 @@ func TestBadPrimaryNeverReplacesTheOldOne(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	for _, f := range s.f.sets {
-		if f.Tags[tagDeployment] != s.r.id && f.Scale != 100 {
+		if f.Tags[awsaccess.TagDeployment] != s.r.id && f.Scale != 100 {
 			t.Error("the old version was scaled down")
 		}
 	}

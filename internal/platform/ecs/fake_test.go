@@ -127,7 +127,7 @@ func (f *fakeCloud) id(kind string) string {
 func (f *fakeCloud) version(revisionARN string) string {
 	for _, r := range f.revisions {
 		if r.ARN == revisionARN {
-			_, v := splitImage(aws.ToString(r.Content.ContainerDefinitions[0].Image))
+			_, v := platform.SplitImage(aws.ToString(r.Content.ContainerDefinitions[0].Image))
 			return v
 		}
 	}

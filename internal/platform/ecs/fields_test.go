@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/penstock-cd/penstock/internal/change"
+	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // fieldsOfType are the exported fields of an SDK type by their names.
@@ -118,7 +119,7 @@ func TestEveryFieldOfAServiceHasAVerdict(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		d, err := decodeBody[desired]("", got.Body)
+		d, err := platform.DecodeBody[desired]("", got.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +200,7 @@ func TestEveryFieldOfATaskDefinitionIsRegistered(t *testing.T) {
 	if len(got.Warnings) > 0 {
 		t.Errorf("warnings: %s", got.Warnings)
 	}
-	d, err := decodeBody[desired]("", got.Body)
+	d, err := platform.DecodeBody[desired]("", got.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +226,7 @@ func TestEveryFieldOfATaskDefinitionIsRegistered(t *testing.T) {
 	}
 	content := contentOf(&live)
 	content.Tags = want.Tags
-	if digest(taskView(content)) != digest(taskView(d.Task)) {
+	if platform.Digest(taskView(content)) != platform.Digest(taskView(d.Task)) {
 		t.Errorf("what was registered differs from the file:\n%s", cmp.Diff(taskView(d.Task), taskView(content)))
 	}
 	for name := range fieldsOfType(want) {
@@ -266,7 +267,7 @@ func TestDefaultsAreNoDrift(t *testing.T) {
 		if err := json.Unmarshal([]byte(c[1]), &b); err != nil {
 			t.Fatal(err)
 		}
-		if digest(taskView(&a)) != digest(taskView(&b)) {
+		if platform.Digest(taskView(&a)) != platform.Digest(taskView(&b)) {
 			t.Errorf("%s: %s", name, cmp.Diff(taskView(&a), taskView(&b)))
 		}
 	}
@@ -274,11 +275,11 @@ func TestDefaultsAreNoDrift(t *testing.T) {
 		return serviceFields{PlacementStrategy: []ecstypes.PlacementStrategy{{Type: ecstypes.PlacementStrategyTypeSpread, Field: &field}}}
 	}
 	for a, b := range map[string]string{"host": "instanceId", "cpu": "CPU", "MEMORY": "memory"} {
-		if digest(fieldsView(f(a))) != digest(fieldsView(f(b))) {
+		if platform.Digest(fieldsView(f(a))) != platform.Digest(fieldsView(f(b))) {
 			t.Errorf("placement by %s and by %s differ", a, b)
 		}
 	}
-	if digest(fieldsView(serviceFields{PropagateTags: "NONE"})) != digest(fieldsView(serviceFields{})) {
+	if platform.Digest(fieldsView(serviceFields{PropagateTags: "NONE"})) != platform.Digest(fieldsView(serviceFields{})) {
 		t.Error("propagateTags NONE is the default")
 	}
 }

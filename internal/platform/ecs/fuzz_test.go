@@ -55,7 +55,7 @@ func FuzzLoad(f *testing.F) {
 		if d.Digest == "" {
 			t.Error("no digest")
 		}
-		if _, err := decodeBody[desired]("", d.Body); err != nil {
+		if _, err := platform.DecodeBody[desired]("", d.Body); err != nil {
 			t.Fatalf("what was loaded is not read back: %v", err)
 		}
 		again, _, err := load(t, fl)
@@ -89,7 +89,7 @@ func FuzzImage(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, ref string) {
-		name, version := splitImage(ref)
+		name, version := platform.SplitImage(ref)
 		if version == "" || strings.ContainsAny(name, "/:@") {
 			t.Errorf("%q is %q and %q", ref, name, version)
 		}

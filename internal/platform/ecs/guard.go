@@ -22,11 +22,11 @@ func (p *Platform) Guard(ctx context.Context, h platform.Held) (platform.Breach,
 	if err != nil {
 		return platform.Breach{}, err
 	}
-	d, err := decodeBody[desired]("desired state", h.Desired.Body)
+	d, err := platform.DecodeBody[desired]("desired state", h.Desired.Body)
 	if err != nil {
 		return platform.Breach{}, err
 	}
-	snap, err := decodeBody[snapshot]("snapshot", h.Live.Body)
+	snap, err := platform.DecodeBody[snapshot]("snapshot", h.Live.Body)
 	if err != nil || d.Standalone != nil || h.Stage.Name == stageBack {
 		return platform.Breach{}, err
 	}

@@ -1,6 +1,10 @@
 package ecs
 
-import "time"
+import (
+	"time"
+
+	"github.com/penstock-cd/penstock/internal/platform"
+)
 
 // Journal keys, beside the undo ledger. Their values are the types below.
 const (
@@ -41,32 +45,13 @@ type setRecord struct {
 // weightsRecord is what the deployment last wrote to its routes, in percent. While Writing, what was before may still be
 // read; Attach means that the canary group was only added.
 type weightsRecord struct {
-	Primary     int       `json:"primary"`
-	Canary      int       `json:"canary"`
-	At          time.Time `json:"at"` // of the last write
-	Writing     bool      `json:"writing,omitempty"`
-	Back        bool      `json:"back,omitempty"` // the snapshot's actions are being restored
-	PrevCanary  int       `json:"prevCanary,omitempty"`
-	HasPrevious bool      `json:"hasPrevious,omitempty"`
-	// Doubt is the instant of the newest write whose answer never came, whatever was written since: it may still take effect.
-	Doubt time.Time `json:"doubt,omitzero"`
-}
+	platform.Written
 
-// again is the record that a new write begins with: what is in doubt stays so.
-func (w weightsRecord) again(next weightsRecord) weightsRecord {
-	if next.Doubt = w.Doubt; w.Writing {
-		next.Doubt = w.At
-	}
-	return next
-}
-
-// settled is when every node of the load balancer has the last write, and no earlier one can come behind it any more.
-func (w weightsRecord) settled(settle time.Duration) time.Time {
-	until := w.At.Add(settle)
-	if late := w.Doubt.Add(lateLimit); !w.Doubt.IsZero() && late.After(until) {
-		return late
-	}
-	return until
+	Primary     int  `json:"primary"`
+	Canary      int  `json:"canary"`
+	Back        bool `json:"back,omitempty"` // the snapshot's actions are being restored
+	PrevCanary  int  `json:"prevCanary,omitempty"`
+	HasPrevious bool `json:"hasPrevious,omitempty"`
 }
 
 // keyCall is the journal's entry of the calls to a service that take no token, a callRecord.

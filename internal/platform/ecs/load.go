@@ -55,7 +55,7 @@ func (p *Platform) Load(ctx context.Context, src platform.Source) (platform.Desi
 	if out.Body, err = json.Marshal(des); err != nil {
 		return out, fmt.Errorf("encode desired state: %w", err)
 	}
-	out.Digest = digest(desiredView(des))
+	out.Digest = platform.Digest(desiredView(des))
 	out.Versions = versionsOf(des.Task)
 	return out, nil
 }
@@ -208,22 +208,8 @@ func versionsOf(t *taskDefinition) []deploy.Version {
 	var vs []deploy.Version
 	for _, c := range t.ContainerDefinitions {
 		image := aws.ToString(c.Image)
-		name, version := splitImage(image)
+		name, version := platform.SplitImage(image)
 		vs = append(vs, deploy.Version{Kind: "CONTAINER_IMAGE", Name: name, Version: version, URL: image})
 	}
 	return vs
-}
-
-// splitImage finds name and tag or digest of an image reference; a port of the registry is not a tag.
-func splitImage(ref string) (name, version string) {
-	rest, hash, hashed := strings.Cut(ref, "@")
-	last := rest[strings.LastIndex(rest, "/")+1:]
-	name, version, _ = strings.Cut(last, ":")
-	if hashed && version == "" {
-		version = hash
-	}
-	if version == "" {
-		version = "latest"
-	}
-	return name, version
 }

@@ -72,7 +72,7 @@ func TestLoadTakesWhatTeamsHave(t *testing.T) {
 	if !strings.Contains(w, `unknown key "launchTyp" has no effect (did you mean launchType?)`) || !strings.Contains(w, "shop/servicedef.yaml:1:") || !strings.Contains(w, "loadBalancers") || len(d.Warnings) != 2 {
 		t.Errorf("warnings:\n%s", w)
 	}
-	got, err := decodeBody[desired]("", d.Body)
+	got, err := platform.DecodeBody[desired]("", d.Body)
 	if err != nil {
 		t.Fatal(err)
 	}

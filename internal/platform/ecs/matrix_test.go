@@ -9,6 +9,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // crasher counts the points at which a process can die: after each write to the cloud (its answer is lost), before and after
@@ -112,7 +113,7 @@ func (s *scene) wantRestored(where string) {
 		}
 	}
 	for _, t := range now.Service.Sets {
-		if t.Status != statusDraining && t.Tags[tagDeployment] == s.r.id && t.Tags[tagRole] != roleFormer {
+		if t.Status != statusDraining && t.Tags[awsaccess.TagDeployment] == s.r.id && t.Tags[tagRole] != roleFormer {
 			s.t.Errorf("%s: %s set %s is left", where, t.Tags[tagRole], t.ARN)
 		}
 	}

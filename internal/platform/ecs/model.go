@@ -2,8 +2,6 @@ package ecs
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -12,7 +10,6 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
-	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // Kind is the `kind` word of the application files of this platform.
@@ -236,17 +233,6 @@ func (s *service) draining() []string {
 }
 
 func (s *snapshot) primary() *taskSet { return s.Service.primary() }
-
-func decodeBody[T any](what string, b json.RawMessage) (*T, error) {
-	v := new(T)
-	if len(b) == 0 {
-		return v, nil
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return nil, platform.Final(fmt.Errorf("read the pinned %s: %w", what, err))
-	}
-	return v, nil
-}
 
 // sorted returns the routes in a stable order.
 func sortedRoutes(rs []route) []route {

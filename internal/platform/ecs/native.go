@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // controllerECS is the deployment controller of services that shift their traffic themselves. Such services are deployed by service
@@ -253,5 +255,5 @@ func configView(c *ecstypes.DeploymentConfiguration) object {
 }
 
 func sameConfig(a, b *ecstypes.DeploymentConfiguration) bool {
-	return digest(configView(a)) == digest(configView(b))
+	return platform.Digest(configView(a)) == platform.Digest(configView(b))
 }

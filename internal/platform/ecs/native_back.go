@@ -162,7 +162,7 @@ func (j *job) backAtFormer(ctx context.Context) (platform.Outcome, error) {
 	if err != nil || !known || rec.Back {
 		return done(err)
 	}
-	return done(platform.Remember(ctx, j.j, keyWeights, weightsRecord{Primary: 100, At: j.s.Now, Back: true, PrevCanary: rec.Canary, HasPrevious: true}))
+	return done(platform.Remember(ctx, j.j, keyWeights, weightsRecord{Written: platform.Written{At: j.s.Now}, Primary: 100, Back: true, PrevCanary: rec.Canary, HasPrevious: true}))
 }
 
 // backConfig restores the deployment configuration that was recorded.

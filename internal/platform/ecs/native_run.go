@@ -10,6 +10,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 const (
@@ -57,7 +58,7 @@ func (j *job) registerOwn(ctx context.Context) (platform.Outcome, error) {
 	if err := j.led.Intend(ctx, objRevision, token, ""); err != nil {
 		return platform.Outcome{}, err
 	}
-	arn, err := j.c.Register(ctx, j.d.Task, tags{tagManagedBy: managedBy, tagApplication: j.s.App.ID, tagToken: token})
+	arn, err := j.c.Register(ctx, j.d.Task, tags{awsaccess.TagManagedBy: awsaccess.ManagedBy, awsaccess.TagApplication: j.s.App.ID, tagToken: token})
 	if err != nil {
 		return platform.Outcome{}, err
 	}
@@ -368,7 +369,7 @@ func (j *job) noteShare(ctx context.Context, from, to float64, writing bool) err
 	if known && !writing && !rec.Writing && near(float64(rec.Canary), to) {
 		return nil // noted already: the settle time does not begin again
 	}
-	next := weightsRecord{Primary: 100 - int(to), Canary: int(to), PrevCanary: int(from), HasPrevious: true, Writing: writing, At: j.s.Now}
+	next := weightsRecord{Written: platform.Written{At: j.s.Now, Writing: writing}, Primary: 100 - int(to), Canary: int(to), PrevCanary: int(from), HasPrevious: true}
 	if !writing && known {
 		next.PrevCanary, next.HasPrevious = rec.PrevCanary, rec.HasPrevious
 	}

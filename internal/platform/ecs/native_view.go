@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // serving notes which target group has the users' requests.
@@ -53,7 +55,7 @@ func nativeLiveView(s *snapshot) object {
 		}
 		sets = append(sets, v)
 	}
-	slices.SortFunc(sets, func(a, b any) int { return cmp.Compare(digest(a), digest(b)) })
+	slices.SortFunc(sets, func(a, b any) int { return cmp.Compare(platform.Digest(a), platform.Digest(b)) })
 	o["revisions"] = sets
 	for _, r := range ruleNamed(s.Routes, s.Service.Native.Rule) {
 		o["served"] = fmt.Sprintf("%.0f %%", share(r.Actions, s.Service.Native.Serving))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // Observe implements platform.Platform. It reads only what the application owns; independent reads run side by side, so
@@ -21,7 +22,7 @@ func (p *Platform) Observe(ctx context.Context, t platform.Target) (platform.Liv
 	if err != nil {
 		return platform.Live{}, err
 	}
-	d, err := decodeBody[desired]("desired state", t.Desired.Body)
+	d, err := platform.DecodeBody[desired]("desired state", t.Desired.Body)
 	if err != nil {
 		return platform.Live{}, err
 	}
@@ -187,18 +188,18 @@ func (o *observation) live(d *desired, app deploy.Ref) (platform.Live, error) {
 	l := platform.Live{Exists: o.snap.Service != nil, Account: o.snap.Account, Body: body}
 	switch {
 	case o.snap.Service != nil:
-		l.Digest = digest(liveView(o.snap))
+		l.Digest = platform.Digest(liveView(o.snap))
 		if t := o.snap.primary(); t != nil {
 			l.Versions = versionsOf(o.snap.Revisions[t.Revision].Content)
 		}
 		l.Unsettled = unsettled(o.snap, d)
 		for _, t := range o.snap.Service.Sets {
-			if id := t.Tags[tagDeployment]; id != "" && !slices.Contains(l.Makers, id) {
+			if id := t.Tags[awsaccess.TagDeployment]; id != "" && !slices.Contains(l.Makers, id) {
 				l.Makers = append(l.Makers, id)
 			}
 		}
 	case o.snap.Latest != nil:
-		l.Exists, l.Digest, l.Versions = true, digest(liveView(o.snap)), versionsOf(o.snap.Latest.Content)
+		l.Exists, l.Digest, l.Versions = true, platform.Digest(liveView(o.snap)), versionsOf(o.snap.Latest.Content)
 	}
 	l.State = o.state(d, app)
 	l.State.Digest = l.Digest

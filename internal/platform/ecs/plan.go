@@ -13,6 +13,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
@@ -52,14 +53,14 @@ type planner struct {
 func (*Platform) Plan(in platform.PlanInput) (platform.PlanPart, error) {
 	p := &planner{in: in}
 	var err error
-	if p.d, err = decodeBody[desired]("desired state", in.Desired.Body); err != nil {
+	if p.d, err = platform.DecodeBody[desired]("desired state", in.Desired.Body); err != nil {
 		return p.out, err
 	}
-	if p.snap, err = decodeBody[snapshot]("live state", in.Live.Body); err != nil {
+	if p.snap, err = platform.DecodeBody[snapshot]("live state", in.Live.Body); err != nil {
 		return p.out, err
 	}
 	if in.LastGood != nil {
-		if p.good, err = decodeBody[desired]("last good state", in.LastGood.Body); err != nil {
+		if p.good, err = platform.DecodeBody[desired]("last good state", in.LastGood.Body); err != nil {
 			return p.out, err
 		}
 	}
@@ -259,7 +260,7 @@ func (p *planner) sweepable() []string {
 
 // idle task sets are managed, not primary, and scaled to 0.
 func idle(t taskSet) bool {
-	return t.Status == statusActive && t.Scale == 0 && t.Running == 0 && t.Tags[tagManagedBy] != ""
+	return t.Status == statusActive && t.Scale == 0 && t.Running == 0 && t.Tags[awsaccess.TagManagedBy] != ""
 }
 
 // stage resolves one stage and follows weights and versions through it.
@@ -473,7 +474,7 @@ func fixedDifferences(d *desired, s *service) []string {
 	want, have := fixedView(d.Service), fixedView(s.Fields)
 	var out []string
 	for k, v := range want {
-		if digest(v) != digest(have[k]) && !subset(v, have[k]) {
+		if platform.Digest(v) != platform.Digest(have[k]) && !subset(v, have[k]) {
 			out = append(out, k)
 		}
 	}
@@ -486,7 +487,7 @@ func subset(want, have any) bool {
 	w, ok := want.(object)
 	h, ok2 := have.(object)
 	if !ok || !ok2 {
-		return digest(want) == digest(have)
+		return platform.Digest(want) == platform.Digest(have)
 	}
 	for k, v := range w {
 		if !subset(v, h[k]) {

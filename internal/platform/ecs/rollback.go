@@ -12,6 +12,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/change"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // verifyLimit is how long the live state may need to show what the way back wrote.
@@ -199,7 +200,7 @@ func (j *job) restore(ctx context.Context, want func(then, now route) route) (pl
 			due = append(due, w)
 		}
 	}
-	next := rec.again(weightsRecord{Primary: 100, At: j.s.Now, Back: true, PrevCanary: rec.Canary, HasPrevious: noted})
+	next := weightsRecord{Written: rec.Again(j.s.Now), Primary: 100, Back: true, PrevCanary: rec.Canary, HasPrevious: noted}
 	if rec.Back {
 		next.PrevCanary, next.HasPrevious = rec.PrevCanary, rec.HasPrevious
 	}
@@ -462,7 +463,7 @@ func (j *job) backService(ctx context.Context) (platform.Outcome, error) {
 		return orStop(stop, err)
 	}
 	var u serviceUpdate
-	if then := j.snap.Service.Fields; digest(fieldsView(then)) != digest(fieldsView(s.Fields)) {
+	if then := j.snap.Service.Fields; platform.Digest(fieldsView(then)) != platform.Digest(fieldsView(s.Fields)) {
 		u.Fields, u.Have = &then, s.Fields
 	}
 	rec, known, err := platform.Recall[countRecord](j.j, keyCount)
@@ -488,7 +489,7 @@ func (j *job) backVerify(ctx context.Context) (platform.Outcome, error) {
 		return platform.Outcome{}, err
 	}
 	want, have := liveView(j.snap), liveView(o.snap)
-	if digest(want) == digest(have) {
+	if platform.Digest(want) == platform.Digest(have) {
 		return platform.DoneNow()
 	}
 	diff := change.Diff(want, have, diffOptions())
@@ -497,15 +498,9 @@ func (j *job) backVerify(ctx context.Context) (platform.Outcome, error) {
 
 // waitRestored gives the API a little time to show the end of the way back, then says what differs.
 func (j *job) waitRestored(ctx context.Context, difference string) (platform.Outcome, error) {
-	since, known, err := platform.Recall[time.Time](j.j, keyVerify)
+	since, err := platform.Since(ctx, j.j, keyVerify, j.s.Now)
 	if err != nil {
 		return platform.Outcome{}, err
-	}
-	if !known {
-		since = j.s.Now
-		if err := platform.Remember(ctx, j.j, keyVerify, since); err != nil {
-			return platform.Outcome{}, err
-		}
 	}
 	if j.s.Now.Sub(since) < verifyLimit {
 		return ask(ReasonNotRestored, "difference", difference)
@@ -520,12 +515,12 @@ func (j *job) backRemoveAll(ctx context.Context) (platform.Outcome, error) {
 		return platform.Outcome{}, err
 	}
 	if s != nil && s.Status == statusActive {
-		if s.Tags[tagApplication] != j.s.App.ID {
+		if s.Tags[awsaccess.TagApplication] != j.s.App.ID {
 			return fail(ReasonNotRestored, "difference", "service "+j.d.Name+" was created by somebody else meanwhile")
 		}
 		for i := range s.Sets {
 			t := &s.Sets[i]
-			if t.Status == statusDraining || t.Tags[tagDeployment] != j.s.DeploymentID {
+			if t.Status == statusDraining || t.Tags[awsaccess.TagDeployment] != j.s.DeploymentID {
 				continue
 			}
 			if out, err := j.remove(ctx, t); err != nil || out.Progress != platform.Done {

@@ -107,11 +107,11 @@ func (p *Platform) Run(ctx context.Context, s platform.Step, j platform.Journal)
 	if err := awsaccess.SameAccount(ctx, c, s.Plan.Account); err != nil {
 		return platform.Outcome{}, err
 	}
-	d, err := decodeBody[desired]("desired state", s.Desired.Body)
+	d, err := platform.DecodeBody[desired]("desired state", s.Desired.Body)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	snap, err := decodeBody[snapshot]("snapshot", s.Live.Body)
+	snap, err := platform.DecodeBody[snapshot]("snapshot", s.Live.Body)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
@@ -129,18 +129,9 @@ func (p *Platform) Run(ctx context.Context, s platform.Step, j platform.Journal)
 // outcome as long as that may be a read that lags behind, or a creation that is
 // carried out after its time-out.
 func (j *job) unseen(ctx context.Context, what string) (*platform.Outcome, error) {
-	since, known, err := platform.Recall[time.Time](j.j, keyUnseen+what)
-	if err != nil {
+	since, err := platform.Since(ctx, j.j, keyUnseen+what, j.s.Now)
+	if err != nil || j.s.Now.Sub(since) >= visibleLimit {
 		return nil, err
-	}
-	if !known || since.IsZero() {
-		since = j.s.Now
-		if err := platform.Remember(ctx, j.j, keyUnseen+what, since); err != nil {
-			return nil, err
-		}
-	}
-	if j.s.Now.Sub(since) >= visibleLimit {
-		return nil, nil
 	}
 	out, _ := ask(ReasonStabilizing, "set", what, "running", "0", "desired", "?", "pending", "0")
 	return &out, nil
@@ -148,11 +139,7 @@ func (j *job) unseen(ctx context.Context, what string) (*platform.Outcome, error
 
 // seen ends what unseen began.
 func (j *job) seen(ctx context.Context, what string) error {
-	since, known, err := platform.Recall[time.Time](j.j, keyUnseen+what)
-	if err != nil || !known || since.IsZero() {
-		return err
-	}
-	return platform.Remember(ctx, j.j, keyUnseen+what, time.Time{})
+	return platform.Over(ctx, j.j, keyUnseen+what)
 }
 
 func (j *job) logf(format string, args ...any) {
@@ -203,12 +190,12 @@ func fail(code string, pairs ...string) (platform.Outcome, error) {
 
 // tags are what a created object carries, so that it is found again and known as ours.
 func (j *job) tags(role, token string) tags {
-	t := tags{tagManagedBy: managedBy, tagPiped: j.s.App.AgentID, tagApplication: j.s.App.ID, tagCommit: j.s.Commit.Hash}
+	t := tags{awsaccess.TagManagedBy: awsaccess.ManagedBy, awsaccess.TagPiped: j.s.App.AgentID, awsaccess.TagApplication: j.s.App.ID, awsaccess.TagCommit: j.s.Commit.Hash}
 	for k, v := range j.d.Tags {
 		t[k] = v
 	}
 	if role != "" {
-		t[tagDeployment], t[tagRole] = j.s.DeploymentID, role
+		t[awsaccess.TagDeployment], t[tagRole] = j.s.DeploymentID, role
 	}
 	if token != "" {
 		t[tagToken] = token

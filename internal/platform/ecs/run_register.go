@@ -9,6 +9,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // register finds or makes the revision of the new version: the one of an earlier stage, the newest one if its content is
@@ -41,7 +42,7 @@ func (j *job) register(ctx context.Context) (platform.Outcome, error) {
 // token, so the revision carries it as a tag and is looked for before. The note tells revisions of the snapshot from ours.
 func (j *job) registered(ctx context.Context, content *taskDefinition, token, note string) (revisionRecord, error) {
 	family := aws.ToString(content.Family)
-	want := digest(taskView(content))
+	want := platform.Digest(taskView(content))
 	newest, err := j.c.Revision(ctx, family)
 	if err != nil {
 		return revisionRecord{}, err
@@ -50,7 +51,7 @@ func (j *job) registered(ctx context.Context, content *taskDefinition, token, no
 	if err != nil {
 		return revisionRecord{}, err
 	}
-	if newest != nil && !newest.Inactive && digest(taskView(newest.Content)) == want {
+	if newest != nil && !newest.Inactive && platform.Digest(taskView(newest.Content)) == want {
 		return j.adopt(ctx, newest, token, intended)
 	}
 	if intended {
@@ -58,14 +59,14 @@ func (j *job) registered(ctx context.Context, content *taskDefinition, token, no
 		if err != nil {
 			return revisionRecord{}, err
 		}
-		if found != nil && digest(taskView(found.Content)) == want {
+		if found != nil && platform.Digest(taskView(found.Content)) == want {
 			return j.adopt(ctx, found, token, intended)
 		}
 	}
 	if err := j.led.Intend(ctx, objRevision, token, note); err != nil {
 		return revisionRecord{}, err
 	}
-	t := tags{tagManagedBy: managedBy, tagApplication: j.s.App.ID, tagToken: token}
+	t := tags{awsaccess.TagManagedBy: awsaccess.ManagedBy, awsaccess.TagApplication: j.s.App.ID, tagToken: token}
 	arn, err := j.c.Register(ctx, content, t)
 	if err != nil {
 		return revisionRecord{}, err
@@ -147,7 +148,7 @@ func (j *job) updateService(ctx context.Context) (platform.Outcome, error) {
 		return orStop(stop, err)
 	}
 	var u serviceUpdate
-	if digest(fieldsView(j.d.Service)) != digest(fieldsView(s.Fields)) {
+	if platform.Digest(fieldsView(j.d.Service)) != platform.Digest(fieldsView(s.Fields)) {
 		u.Fields, u.Have = &j.d.Service, s.Fields
 	}
 	if n := j.opt.Count; n > 0 && (n > s.Count || n < s.Count && j.opt.Lower) {

@@ -205,7 +205,7 @@ func (j *job) write(ctx context.Context, now []route, p, c int, attach bool) (pl
 			due = append(due, r)
 		}
 	}
-	next := rec.again(weightsRecord{Primary: p, Canary: c, At: j.s.Now, PrevCanary: rec.Canary, HasPrevious: known && !rec.Back})
+	next := weightsRecord{Written: rec.Again(j.s.Now), Primary: p, Canary: c, PrevCanary: rec.Canary, HasPrevious: known && !rec.Back}
 	if known && !rec.Back && rec.Primary == p && rec.Canary == c {
 		next.PrevCanary, next.HasPrevious = rec.PrevCanary, rec.HasPrevious
 	}
@@ -244,7 +244,7 @@ func (j *job) settle(ctx context.Context) (platform.Outcome, error) {
 	if err != nil || !known {
 		return done(err)
 	}
-	return settleUntil(rec.settled(j.d.Settle), j.s.Now)
+	return settleUntil(rec.Settled(j.d.Settle, lateLimit), j.s.Now)
 }
 
 func settleUntil(until, now time.Time) (platform.Outcome, error) {

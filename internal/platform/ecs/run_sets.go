@@ -12,6 +12,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 const (
@@ -38,7 +39,7 @@ func (j *job) sweep(ctx context.Context) (platform.Outcome, error) {
 	}
 	for _, t := range s.Sets {
 		then := j.snap.Service.set(t.ARN)
-		if t.ARN == former || then == nil || !idle(*then) || !idle(t) || t.Tags[tagDeployment] == j.s.DeploymentID {
+		if t.ARN == former || then == nil || !idle(*then) || !idle(t) || t.Tags[awsaccess.TagDeployment] == j.s.DeploymentID {
 			continue
 		}
 		if err := j.c.DeleteTaskSet(ctx, j.d.Cluster, j.d.Name, t.ARN, false); err != nil {
@@ -60,7 +61,7 @@ func (j *job) mine(s *service, role string) (*taskSet, setRecord, error) {
 	}
 	for i := range s.Sets {
 		t := &s.Sets[i]
-		if t.Status != statusDraining && t.Tags[tagDeployment] == j.s.DeploymentID && t.Tags[tagRole] == role {
+		if t.Status != statusDraining && t.Tags[awsaccess.TagDeployment] == j.s.DeploymentID && t.Tags[tagRole] == role {
 			return t, setRecord{ARN: t.ARN, Token: t.Tags[tagToken]}, nil
 		}
 	}
@@ -438,7 +439,7 @@ func (j *job) formers() []taskSet {
 	}
 	var out []taskSet
 	for _, t := range j.snap.Service.Sets {
-		if t.Status == statusPrimary || t.Status == statusActive && t.Scale > 0 && t.Tags[tagManagedBy] != "" {
+		if t.Status == statusPrimary || t.Status == statusActive && t.Scale > 0 && t.Tags[awsaccess.TagManagedBy] != "" {
 			out = append(out, t)
 		}
 	}

@@ -3,34 +3,29 @@ package ecs
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // object is a decoded JSON object.
 type object = map[string]any
 
-// managed tags: PipeCD's keys, so that teams that moved recognise their services and the other way round, and our own.
+// Tags besides those that the platforms on AWS share.
 const (
-	tagManagedBy   = "pipecd-dev-managed-by"
-	tagPiped       = "pipecd-dev-piped"
-	tagApplication = "pipecd-dev-application"
-	tagCommit      = "pipecd-dev-commit-hash"
-	tagDeployment  = "penstock-deployment"
-	tagRole        = "penstock-role"
-	tagToken       = "penstock-step"
-	managedBy      = "piped"
+	tagRole  = "penstock-role"
+	tagToken = "penstock-step"
 )
 
 // userTags leaves out what Penstock, PipeCD and AWS set themselves.
 func userTags(t tags) tags {
 	out := tags{}
 	for k, v := range t {
-		if !strings.HasPrefix(k, "pipecd-dev-") && !strings.HasPrefix(k, "penstock-") && !strings.HasPrefix(k, "aws:") {
+		if !awsaccess.Managed(k) {
 			out[k] = v
 		}
 	}
@@ -38,16 +33,6 @@ func userTags(t tags) tags {
 		return nil
 	}
 	return out
-}
-
-// digest is the hash of a view: equal for equal effect.
-func digest(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	h := sha256.Sum256(b)
-	return hex.EncodeToString(h[:])
 }
 
 // plainObject brings a value to decoded JSON with AWS's spelling of keys (lower first letter) and without anything that says nothing:
@@ -303,7 +288,7 @@ func liveView(s *snapshot) object {
 		}
 		sets = append(sets, v)
 	}
-	slices.SortFunc(sets, func(a, b any) int { return cmp.Compare(digest(a), digest(b)) })
+	slices.SortFunc(sets, func(a, b any) int { return cmp.Compare(platform.Digest(a), platform.Digest(b)) })
 	o["taskSets"] = sets
 	routes := object{}
 	for _, r := range s.Routes {

@@ -16,41 +16,7 @@ func diffOptions() change.Options {
 // live is drift: of the configuration what a manifest can say, of the code where it came from, of the alias that all of it
 // goes to one version.
 func (*Platform) Compare(from, to platform.State) (change.Changes, error) {
-	a, err := side(from)
-	if err != nil {
-		return change.Changes{}, err
-	}
-	b, err := side(to)
-	if err != nil {
-		return change.Changes{}, err
-	}
-	switch {
-	case a.desired != nil && b.live != nil:
-		want, have := driftViews(a.desired, b.live)
-		return change.Diff(want, have, diffOptions()), nil
-	case a.live != nil && b.desired != nil:
-		want, have := driftViews(b.desired, a.live)
-		return change.Diff(have, want, diffOptions()), nil
-	case a.desired != nil && b.desired != nil:
-		return change.Diff(desiredView(a.desired), desiredView(b.desired), diffOptions()), nil
-	case a.live != nil && b.live != nil:
-		return change.Diff(shownView(a.live), shownView(b.live), diffOptions()), nil
-	}
-	return change.Changes{}, fmt.Errorf("compare: each side needs exactly one state")
-}
-
-type sides struct {
-	desired *desired
-	live    *snapshot
-}
-
-func side(s platform.State) (out sides, err error) {
-	if s.Desired != nil {
-		out.desired, err = decodeBody[desired]("desired state", s.Desired.Body)
-	} else if s.Live != nil {
-		out.live, err = decodeBody[snapshot]("live state", s.Live.Body)
-	}
-	return out, err
+	return platform.Compare(from, to, platform.Views[desired, snapshot]{Desired: desiredView, Live: shownView, Drift: driftViews, Options: diffOptions()})
 }
 
 // driftViews bring both sides to what can be compared and changed.

@@ -3,8 +3,6 @@ package lambda
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
 )
@@ -16,11 +14,11 @@ func (p *Platform) Guard(ctx context.Context, h platform.Held) (platform.Breach,
 	if err != nil {
 		return platform.Breach{}, err
 	}
-	d, err := decodeBody[desired]("desired state", h.Desired.Body)
+	d, err := platform.DecodeBody[desired]("desired state", h.Desired.Body)
 	if err != nil {
 		return platform.Breach{}, err
 	}
-	snap, err := decodeBody[snapshot]("snapshot", h.Live.Body)
+	snap, err := platform.DecodeBody[snapshot]("snapshot", h.Live.Body)
 	if err != nil || h.Stage.Name == stageBack {
 		return platform.Breach{}, err
 	}
@@ -28,7 +26,7 @@ func (p *Platform) Guard(ctx context.Context, h platform.Held) (platform.Breach,
 	if err != nil {
 		return platform.Breach{}, err
 	}
-	served, err := servedBy(ctx, c, d, found)
+	served, err := servedBy(ctx, c, d.Name, found)
 	if err != nil {
 		return platform.Breach{}, err
 	}
@@ -60,27 +58,4 @@ func (p *Platform) Guard(ctx context.Context, h platform.Held) (platform.Breach,
 		return b, nil
 	}
 	return b, nil
-}
-
-// servedBy reads the versions that an alias sends to; one that is gone is left out.
-func servedBy(ctx context.Context, c cloud, d *desired, a *alias) (map[string]version, error) {
-	numbers := a.numbers()
-	found := make([]*version, len(numbers))
-	g, ctx := errgroup.WithContext(ctx)
-	for i, n := range numbers {
-		g.Go(func() (err error) {
-			found[i], err = c.Version(ctx, d.Name, n)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	out := map[string]version{}
-	for i, v := range found {
-		if v != nil {
-			out[numbers[i]] = *v
-		}
-	}
-	return out, nil
 }

@@ -41,7 +41,7 @@ func (*Platform) Load(ctx context.Context, src platform.Source) (platform.Desire
 	if out.Body, err = json.Marshal(des); err != nil {
 		return out, fmt.Errorf("encode desired state: %w", err)
 	}
-	out.Digest = digest(desiredView(des))
+	out.Digest = platform.Digest(desiredView(des))
 	out.Versions = []deploy.Version{versionOf(des)}
 	return out, nil
 }
@@ -80,7 +80,7 @@ func parse(ctx context.Context, d *spec.Decoder, src platform.Source, name strin
 func versionOf(d *desired) deploy.Version {
 	s := d.Source
 	if s.Image != "" {
-		name, tag := splitImage(s.Image)
+		name, tag := platform.SplitImage(s.Image)
 		return deploy.Version{Kind: "CONTAINER_IMAGE", Name: name, Version: tag, URL: s.Image}
 	}
 	v := s.ObjectVersion
@@ -88,18 +88,4 @@ func versionOf(d *desired) deploy.Version {
 		v = path.Base(s.Key)
 	}
 	return deploy.Version{Kind: "S3_OBJECT", Name: s.Key, Version: v, URL: "s3://" + s.Bucket + "/" + s.Key}
-}
-
-// splitImage finds name and tag or digest of an image reference; a port of the registry is not a tag.
-func splitImage(ref string) (name, version string) {
-	rest, hash, hashed := strings.Cut(ref, "@")
-	last := rest[strings.LastIndex(rest, "/")+1:]
-	name, version, _ = strings.Cut(last, ":")
-	if hashed && version == "" {
-		version = hash
-	}
-	if version == "" {
-		version = "latest"
-	}
-	return name, version
 }

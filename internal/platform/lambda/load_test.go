@@ -90,7 +90,7 @@ func TestLoadTakesEveryField(t *testing.T) {
 	if err != nil || len(d.Warnings) > 0 {
 		t.Fatal(err, d.Warnings)
 	}
-	got, err := decodeBody[desired]("desired state", d.Body)
+	got, err := platform.DecodeBody[desired]("desired state", d.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestImages(t *testing.T) {
 	for ref, want := range map[string][2]string{
 		"reg.example:5000/shop:v2": {"shop", "v2"}, "shop": {"shop", "latest"}, "a/b@sha256:77": {"b", "sha256:77"}, "a/b:v1@sha256:77": {"b", "v1"},
 	} {
-		if name, v := splitImage(ref); [2]string{name, v} != want {
+		if name, v := platform.SplitImage(ref); [2]string{name, v} != want {
 			t.Errorf("%s: %s %s, want %v", ref, name, v, want)
 		}
 	}
@@ -174,10 +174,10 @@ func TestOrderAndDefaultsAreNoDifference(t *testing.T) {
 	same, other := base, base
 	same.Storage, same.Architecture, same.Subnets = 0, "", []string{"2", "1"}
 	other.Layers = []string{"b", "a"}
-	if digest(configView(base)) != digest(configView(same)) {
+	if platform.Digest(configView(base)) != platform.Digest(configView(same)) {
 		t.Error("defaults or the order of subnets are a difference")
 	}
-	if digest(configView(base)) == digest(configView(other)) {
+	if platform.Digest(configView(base)) == platform.Digest(configView(other)) {
 		t.Error("the order of layers is no difference")
 	}
 }
@@ -188,7 +188,7 @@ func TestDriftHidesValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	des, _ := decodeBody[desired]("desired state", d.Body)
+	des, _ := platform.DecodeBody[desired]("desired state", d.Body)
 	conf := des.Config
 	conf.Environment = map[string]string{"TOKEN": "0ther"}
 	snap := &snapshot{

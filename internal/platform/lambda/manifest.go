@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 	"github.com/penstock-cd/penstock/internal/spec"
 )
 
@@ -133,7 +134,7 @@ func decodeArchitecture(o *spec.Object, c *config) {
 // decodeTags refuses what would get in the way of the tags by which functions are found again.
 func decodeTags(o *spec.Object, given tags) {
 	for key := range given {
-		if managed(key) {
+		if awsaccess.Managed(key) {
 			o.Fail("tags", fmt.Sprintf("remove %s", key), "the tag %q belongs to the deployment", key)
 		}
 	}

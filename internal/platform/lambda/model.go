@@ -4,15 +4,12 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // Kind is the `kind` word of the application files of this platform.
@@ -220,15 +217,4 @@ func (s *snapshot) serving() *version {
 		return &v
 	}
 	return nil
-}
-
-func decodeBody[T any](what string, b json.RawMessage) (*T, error) {
-	v := new(T)
-	if len(b) == 0 {
-		return v, nil
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return nil, platform.Final(fmt.Errorf("read the pinned %s: %w", what, err))
-	}
-	return v, nil
 }

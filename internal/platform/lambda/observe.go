@@ -18,7 +18,7 @@ func (p *Platform) Observe(ctx context.Context, t platform.Target) (platform.Liv
 	if err != nil {
 		return platform.Live{}, err
 	}
-	d, err := decodeBody[desired]("desired state", t.Desired.Body)
+	d, err := platform.DecodeBody[desired]("desired state", t.Desired.Body)
 	if err != nil {
 		return platform.Live{}, err
 	}
@@ -63,26 +63,39 @@ func observe(ctx context.Context, c cloud, d *desired) (*snapshot, error) {
 
 // served reads the versions that the alias sends to.
 func (s *snapshot) served(ctx context.Context, c cloud) error {
-	numbers := s.Alias.numbers()
+	var err error
+	if s.Versions, err = servedBy(ctx, c, s.Function.Name, s.Alias); err != nil {
+		return err
+	}
+	for _, n := range s.Alias.numbers() {
+		if _, ok := s.Versions[n]; !ok {
+			return platform.Retryable(fmt.Errorf("alias %s sends to version %s, which is not shown", s.Alias.ARN, n), 0)
+		}
+	}
+	return nil
+}
+
+// servedBy reads the versions that an alias sends to; one that is gone is left out.
+func servedBy(ctx context.Context, c cloud, function string, a *alias) (map[string]version, error) {
+	numbers := a.numbers()
 	found := make([]*version, len(numbers))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, n := range numbers {
 		g.Go(func() (err error) {
-			found[i], err = c.Version(ctx, s.Function.Name, n)
+			found[i], err = c.Version(ctx, function, n)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
-	s.Versions = map[string]version{}
+	out := map[string]version{}
 	for i, v := range found {
-		if v == nil {
-			return platform.Retryable(fmt.Errorf("alias %s sends to version %s, which is not shown", s.Alias.ARN, numbers[i]), 0)
+		if v != nil {
+			out[numbers[i]] = *v
 		}
-		s.Versions[numbers[i]] = *v
 	}
-	return nil
+	return out, nil
 }
 
 // liveOf renders an observation in the contract's words.
@@ -93,7 +106,7 @@ func liveOf(s *snapshot, d *desired) (platform.Live, error) {
 	}
 	l := platform.Live{Exists: s.Function != nil, Account: s.Account, Body: body}
 	if s.Function != nil {
-		l.Digest, l.Unsettled = digest(liveView(s)), unsettled(s, d)
+		l.Digest, l.Unsettled = platform.Digest(liveView(s)), unsettled(s, d)
 		for _, n := range s.Alias.numbers() {
 			l.Versions = append(l.Versions, liveVersion(s.Versions[n]))
 		}

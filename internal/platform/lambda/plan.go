@@ -29,10 +29,10 @@ type planner struct {
 func (*Platform) Plan(in platform.PlanInput) (platform.PlanPart, error) {
 	p := &planner{in: in}
 	var err error
-	if p.d, err = decodeBody[desired]("desired state", in.Desired.Body); err != nil {
+	if p.d, err = platform.DecodeBody[desired]("desired state", in.Desired.Body); err != nil {
 		return p.out, err
 	}
-	if p.snap, err = decodeBody[snapshot]("live state", in.Live.Body); err != nil {
+	if p.snap, err = platform.DecodeBody[snapshot]("live state", in.Live.Body); err != nil {
 		return p.out, err
 	}
 	p.out.SettleTime, p.out.RollbackLimit = p.d.Settle, backLimit

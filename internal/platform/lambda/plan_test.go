@@ -128,11 +128,11 @@ func TestTheAliasIsWrittenSafely(t *testing.T) {
 	}{
 		"untouched":             {routeRecord{}, false, one, false},
 		"somebody was faster":   {routeRecord{}, false, other, true},
-		"written":               {routeRecord{Now: split, Was: one, At: now.Add(-time.Minute)}, true, split, false},
-		"a read that lags":      {routeRecord{Now: split, Was: one, At: now.Add(-time.Second)}, true, one, false},
-		"turned back by others": {routeRecord{Now: split, Was: one, At: now.Add(-time.Minute)}, true, one, true},
-		"an answer got lost":    {routeRecord{Now: split, Was: one, At: now.Add(-time.Minute), Writing: true}, true, one, false},
-		"deleted by others":     {routeRecord{Now: split, Was: one, At: now.Add(-time.Minute)}, true, nil, true},
+		"written":               {routeRecord{Written: platform.Written{At: now.Add(-time.Minute)}, Now: split, Was: one}, true, split, false},
+		"a read that lags":      {routeRecord{Written: platform.Written{At: now.Add(-time.Second)}, Now: split, Was: one}, true, one, false},
+		"turned back by others": {routeRecord{Written: platform.Written{At: now.Add(-time.Minute)}, Now: split, Was: one}, true, one, true},
+		"an answer got lost":    {routeRecord{Written: platform.Written{At: now.Add(-time.Minute), Writing: true}, Now: split, Was: one}, true, one, false},
+		"deleted by others":     {routeRecord{Written: platform.Written{At: now.Add(-time.Minute)}, Now: split, Was: one}, true, nil, true},
 	} {
 		if got := foreign(j.d, c.rec, c.known, one, c.found, now); got.IsZero() == c.foreign {
 			t.Errorf("%s: %s", name, got)
@@ -143,12 +143,12 @@ func TestTheAliasIsWrittenSafely(t *testing.T) {
 // TestACallInDoubtIsWaitedFor: the next write settles only when the one before it can come no more.
 func TestACallInDoubtIsWaitedFor(t *testing.T) {
 	t0 := time.Unix(1000, 0)
-	lost := routeRecord{At: t0, Writing: true}
-	next := lost.again(routeRecord{At: t0.Add(5 * time.Second)})
-	if got := next.settled(10 * time.Second); !got.Equal(t0.Add(lateLimit)) {
+	lost := platform.Written{At: t0, Writing: true}
+	next := lost.Again(t0.Add(5 * time.Second))
+	if got := next.Settled(10*time.Second, lateLimit); !got.Equal(t0.Add(lateLimit)) {
 		t.Errorf("settled at %s, want %s", got, t0.Add(lateLimit))
 	}
-	if got := (routeRecord{At: t0}).again(routeRecord{At: t0.Add(5 * time.Second)}).settled(10 * time.Second); !got.Equal(t0.Add(15 * time.Second)) {
+	if got := (platform.Written{At: t0}).Again(t0.Add(5*time.Second)).Settled(10*time.Second, lateLimit); !got.Equal(t0.Add(15 * time.Second)) {
 		t.Errorf("without doubt settled at %s", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/penstock-cd/penstock/internal/deploy"
+	"github.com/penstock-cd/penstock/internal/platform"
 )
 
 // label is what people call a version: what it was published as, its image's tag, or its number.
@@ -14,7 +15,7 @@ func label(v version) string {
 		return name
 	}
 	if v.Image != "" {
-		_, tag := splitImage(v.Image)
+		_, tag := platform.SplitImage(v.Image)
 		return tag
 	}
 	return "version " + v.Number
@@ -34,7 +35,7 @@ func describe(d *desired, token string) string {
 
 func liveVersion(v version) deploy.Version {
 	if v.Image != "" {
-		name, tag := splitImage(v.Image)
+		name, tag := platform.SplitImage(v.Image)
 		return deploy.Version{Kind: "CONTAINER_IMAGE", Name: name, Version: tag, URL: v.Image}
 	}
 	return deploy.Version{Kind: "LAMBDA_VERSION", Name: v.Number, Version: label(v)}

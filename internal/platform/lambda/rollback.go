@@ -7,6 +7,7 @@ import (
 	"github.com/penstock-cd/penstock/internal/change"
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // verifyLimit is how long the live state may need to show what the way back wrote.
@@ -115,14 +116,10 @@ func (j *job) backVerify(ctx context.Context) (platform.Outcome, error) {
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	if digest(liveView(now)) == digest(liveView(j.snap)) {
+	if platform.Digest(liveView(now)) == platform.Digest(liveView(j.snap)) {
 		return platform.DoneNow()
 	}
-	since, known, err := platform.Recall[time.Time](j.j, keyVerify)
-	if err == nil && !known {
-		since = j.s.Now
-		err = platform.Remember(ctx, j.j, keyVerify, since)
-	}
+	since, err := platform.Since(ctx, j.j, keyVerify, j.s.Now)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
@@ -153,7 +150,7 @@ func (j *job) backRemoveAll(ctx context.Context) (platform.Outcome, error) {
 		return platform.Outcome{}, err
 	}
 	switch {
-	case f != nil && f.Tags[tagDeployment] == j.s.DeploymentID:
+	case f != nil && f.Tags[awsaccess.TagDeployment] == j.s.DeploymentID:
 		if err := j.c.DeleteFunction(ctx, j.d.Name); err != nil {
 			return platform.Outcome{}, err
 		}
@@ -194,7 +191,7 @@ func (j *job) backVerifyGone(ctx context.Context) (platform.Outcome, error) {
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	if f != nil && f.Tags[tagDeployment] == j.s.DeploymentID {
+	if f != nil && f.Tags[awsaccess.TagDeployment] == j.s.DeploymentID {
 		if err := j.c.DeleteFunction(ctx, j.d.Name); err != nil {
 			return platform.Outcome{}, err
 		}

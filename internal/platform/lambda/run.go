@@ -79,11 +79,11 @@ func (p *Platform) Run(ctx context.Context, s platform.Step, j platform.Journal)
 	if err := awsaccess.SameAccount(ctx, c, s.Plan.Account); err != nil {
 		return platform.Outcome{}, err
 	}
-	d, err := decodeBody[desired]("desired state", s.Desired.Body)
+	d, err := platform.DecodeBody[desired]("desired state", s.Desired.Body)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	snap, err := decodeBody[snapshot]("snapshot", s.Live.Body)
+	snap, err := platform.DecodeBody[snapshot]("snapshot", s.Live.Body)
 	if err != nil {
 		return platform.Outcome{}, err
 	}
@@ -124,15 +124,9 @@ func (j *job) function(ctx context.Context) (*function, *platform.Outcome, error
 // unseen is the outcome for something that should be there and is not shown: a wait as long as that may be a read that lags
 // behind, or a creation that is carried out after its time-out, and a failure afterwards.
 func (j *job) unseen(ctx context.Context, what string) (*platform.Outcome, error) {
-	since, known, err := platform.Recall[time.Time](j.j, keyUnseen+what)
+	since, err := platform.Since(ctx, j.j, keyUnseen+what, j.s.Now)
 	if err != nil {
 		return nil, err
-	}
-	if !known || since.IsZero() {
-		since = j.s.Now
-		if err := platform.Remember(ctx, j.j, keyUnseen+what, since); err != nil {
-			return nil, err
-		}
 	}
 	out, _ := fail(ReasonGone, "what", what)
 	if j.s.Now.Sub(since) < unseenLimit {
@@ -143,22 +137,13 @@ func (j *job) unseen(ctx context.Context, what string) (*platform.Outcome, error
 
 // seen ends what unseen began.
 func (j *job) seen(ctx context.Context, what string) error {
-	since, known, err := platform.Recall[time.Time](j.j, keyUnseen+what)
-	if err != nil || !known || since.IsZero() {
-		return err
-	}
-	return platform.Remember(ctx, j.j, keyUnseen+what, time.Time{})
+	return platform.Over(ctx, j.j, keyUnseen+what)
 }
 
 // making notes when something was first about to be created, durably and before the call.
 func (j *job) making(ctx context.Context, typ, token, note string) error {
-	if _, known, err := platform.Recall[time.Time](j.j, keyMade+typ); err != nil || !known {
-		if err == nil {
-			err = platform.Remember(ctx, j.j, keyMade+typ, j.s.Now)
-		}
-		if err != nil {
-			return err
-		}
+	if _, err := platform.Since(ctx, j.j, keyMade+typ, j.s.Now); err != nil {
+		return err
 	}
 	return j.led.Intend(ctx, typ, token, note)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/penstock-cd/penstock/internal/deploy"
 	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // create makes the function. Its name is unique, and its tags say whose it is: a repeat finds it.
@@ -18,7 +19,7 @@ func (j *job) create(ctx context.Context) (platform.Outcome, error) {
 		return platform.Outcome{}, err
 	}
 	if f != nil {
-		if f.Tags[tagDeployment] != j.s.DeploymentID {
+		if f.Tags[awsaccess.TagDeployment] != j.s.DeploymentID {
 			return fail(ReasonExists, "function", j.d.Name)
 		}
 		return done(j.led.Created(ctx, objFunction, token, j.d.Name))
@@ -42,7 +43,7 @@ func (j *job) create(ctx context.Context) (platform.Outcome, error) {
 // managed are the tags by which a function is found again and known as ours.
 func (j *job) managed() tags {
 	return tags{
-		tagManagedBy: managedBy, tagPiped: j.s.App.AgentID, tagApplication: j.s.App.ID, tagCommit: j.s.Commit.Hash, tagDeployment: j.s.DeploymentID,
+		awsaccess.TagManagedBy: awsaccess.ManagedBy, awsaccess.TagPiped: j.s.App.AgentID, awsaccess.TagApplication: j.s.App.ID, awsaccess.TagCommit: j.s.Commit.Hash, awsaccess.TagDeployment: j.s.DeploymentID,
 	}
 }
 
@@ -72,7 +73,7 @@ func (j *job) configure(ctx context.Context) (platform.Outcome, error) {
 	}
 	have, want := f.Latest.Config, j.d.Config
 	have.Architecture = want.Architecture // a field of the code
-	if digest(configView(have)) == digest(configView(want)) {
+	if platform.Digest(configView(have)) == platform.Digest(configView(want)) {
 		if f.Latest.Update == updateFailed {
 			return fail(ReasonBroken, "function", j.d.Name, "version", latest, "reason", f.Latest.broken())
 		}
@@ -111,7 +112,7 @@ func codeMatches(v version, d *desired, t tags) bool {
 
 // sameContent reports whether a version is what the manifest declares.
 func sameContent(v version, d *desired, t tags) bool {
-	return codeMatches(v, d, t) && digest(configView(v.Config)) == digest(configView(d.Config))
+	return codeMatches(v, d, t) && platform.Digest(configView(v.Config)) == platform.Digest(configView(d.Config))
 }
 
 // upload brings the code of $LATEST to what the manifest says, and waits until AWS has taken it over.
@@ -158,10 +159,10 @@ func (j *job) publish(ctx context.Context) (platform.Outcome, error) {
 	if !has {
 		return fail(ReasonChanged, "what", "the code", "function", j.d.Name)
 	}
-	if digest(configView(f.Latest.Config)) != digest(configView(j.d.Config)) {
+	if platform.Digest(configView(f.Latest.Config)) != platform.Digest(configView(j.d.Config)) {
 		return fail(ReasonChanged, "what", "the configuration", "function", j.d.Name)
 	}
-	if v := j.snap.serving(); v != nil && digest(contentView(*v)) == digest(contentView(f.Latest)) {
+	if v := j.snap.serving(); v != nil && platform.Digest(contentView(*v)) == platform.Digest(contentView(f.Latest)) {
 		j.logf("nothing has changed: version %s stays", v.Number)
 		return done(platform.Remember(ctx, j.j, keyVersion, versionRecord{Number: v.Number}))
 	}

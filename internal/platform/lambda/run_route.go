@@ -83,7 +83,7 @@ func (j *job) write(ctx context.Context, found, want *alias) (platform.Outcome, 
 	if err != nil {
 		return platform.Outcome{}, err
 	}
-	next := rec.again(routeRecord{Now: want, Was: found, At: j.s.Now})
+	next := routeRecord{Written: rec.Again(j.s.Now), Now: want, Was: found}
 	if found.equal(want) {
 		if !known || !rec.Writing && rec.Now.equal(want) {
 			return platform.DoneNow() // nobody has to take anything over
@@ -157,7 +157,7 @@ func (j *job) settle(context.Context) (platform.Outcome, error) {
 	if err != nil || !known {
 		return done(err)
 	}
-	until := rec.settled(j.d.Settle)
+	until := rec.Settled(j.d.Settle, lateLimit)
 	if rest := until.Sub(j.s.Now); rest > 0 {
 		return platform.Outcome{Progress: platform.Waiting, After: rest, Settling: true, Reason: deploy.Why(ReasonSettling, "until", until.UTC().Format(time.RFC3339))}, nil
 	}

@@ -1,54 +1,31 @@
 package lambda
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
+
+	"github.com/penstock-cd/penstock/internal/platform"
+	"github.com/penstock-cd/penstock/internal/platform/awsaccess"
 )
 
 // object is a decoded JSON object.
 type object = map[string]any
 
-// managed tags: PipeCD's keys, so that teams that moved recognise their functions and the other way round, and our own. The
-// last two say which source the code of $LATEST came from, and what AWS made of it.
+// Tags besides those that the platforms on AWS share: which source the code of $LATEST came from, and what AWS made of it.
 const (
-	tagManagedBy   = "pipecd-dev-managed-by"
-	tagPiped       = "pipecd-dev-piped"
-	tagApplication = "pipecd-dev-application"
-	tagCommit      = "pipecd-dev-commit-hash"
-	tagDeployment  = "penstock-deployment"
-	tagSource      = "penstock-source"
-	tagCode        = "penstock-code-sha256"
-	managedBy      = "piped"
+	tagSource = "penstock-source"
+	tagCode   = "penstock-code-sha256"
 )
-
-// managed reports whether a tag is none of the user's.
-func managed(key string) bool {
-	return strings.HasPrefix(key, "pipecd-dev-") || strings.HasPrefix(key, "penstock-") || strings.HasPrefix(key, "aws:")
-}
 
 // userTags leaves out what Penstock, PipeCD and AWS set themselves.
 func userTags(t tags) tags {
 	out := tags{}
 	for k, v := range t {
-		if !managed(k) {
+		if !awsaccess.Managed(k) {
 			out[k] = v
 		}
 	}
 	return out
-}
-
-// digest is the hash of a view: equal for equal effect.
-func digest(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	h := sha256.Sum256(b)
-	return hex.EncodeToString(h[:])
 }
 
 // configView is a configuration as it works: what AWS takes where nothing is said is filled in, what has no order is sorted.
@@ -135,7 +112,7 @@ func liveView(s *snapshot) object {
 	}
 	shares := object{}
 	for _, n := range s.Alias.numbers() {
-		key := digest(contentView(s.Versions[n]))
+		key := platform.Digest(contentView(s.Versions[n]))
 		have, _ := shares[key].(float64)
 		shares[key] = have + s.Alias.percent(n)
 	}
