@@ -29,6 +29,13 @@ func (a *act) back(ctx context.Context) (platform.Outcome, error) {
 	case "ready":
 		return a.readyAgain()
 	case "weights":
+		rest, err := a.inDoubt()
+		if err != nil {
+			return platform.Outcome{}, err
+		}
+		if rest > 0 {
+			return platform.AskAgain(rest, deploy.Why(ReasonSettling))
+		}
 		return a.reroute(ctx)
 	case "settle":
 		return a.settle()

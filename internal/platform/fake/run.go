@@ -24,6 +24,24 @@ const (
 type route struct {
 	Was map[string]int `json:"was"`
 	Now map[string]int `json:"now"`
+	At  time.Time      `json:"at"`
+}
+
+// lateFor is how long a write whose answer was lost may still take effect.
+const lateFor = 5 * time.Second
+
+// inDoubt is how long the last write of weights may still take effect behind
+// the loss of its answer, 0 when it cannot.
+func (a *act) inDoubt() (time.Duration, error) {
+	last, ok, err := platform.Recall[route](a.j, keyRoute)
+	if err != nil || !ok || maps.Equal(a.live.Weights, last.Now) {
+		return 0, err
+	}
+	answered, ok, err := platform.Recall[time.Time](a.j, keyRouted)
+	if err != nil || ok && !answered.Before(last.At) {
+		return 0, err
+	}
+	return max(0, lateFor-a.s.Now.Sub(last.At)), nil
 }
 
 // act is one step at work.
@@ -204,7 +222,7 @@ func (a *act) shift(ctx context.Context, want map[string]int) (platform.Outcome,
 		}
 	}
 	if !maps.Equal(a.live.Weights, want) {
-		if err := platform.Remember(ctx, a.j, keyRoute, route{Was: a.live.Weights, Now: want}); err != nil {
+		if err := platform.Remember(ctx, a.j, keyRoute, route{Was: a.live.Weights, Now: want, At: a.s.Now}); err != nil {
 			return platform.Outcome{}, err
 		}
 		if err := a.api.weights(ctx, a.d.Service, want); err != nil {
