@@ -144,11 +144,15 @@ func endlessLease(*world.World) func(*world.Process, agent.Link) agent.Link {
 }
 
 func (l endlessLink) Renew(ctx context.Context, session string, seen int64) (client.Renewal, error) {
-	_, err := l.Link.Renew(ctx, session, seen)
+	r, err := l.Link.Renew(ctx, session, seen)
 	if deploy.RefusalOf(err) == client.ReasonSessionOver {
 		return client.Renewal{}, err
 	}
-	return client.Renewal{Lease: time.Hour, Left: time.Hour, Incarnation: endlessIncarnation}, nil
+	if err != nil {
+		r.Grant = seen
+	}
+	r.Lease, r.Left, r.Incarnation = time.Hour, time.Hour, endlessIncarnation
+	return r, nil
 }
 
 func (l endlessLink) Hello(ctx context.Context, h client.Hello) (client.Session, error) {
